@@ -1,0 +1,115 @@
+"""What `Value` gets from the table: methods, comparisons, and NumPy's functions by dispatch."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..value import Value, note_branch, raw
+from .table import FUNCTIONS, PUBLIC, UFUNCS
+
+METHODS = (
+    "exp expm1 log log1p log2 log10 sqrt cbrt square reciprocal sin cos tan arcsin arccos arctan "
+    "sinh cosh tanh arcsinh arccosh arctanh sigmoid log_sigmoid softplus relu leaky_relu elu erf "
+    "abs sign clip sum mean var std prod max min logsumexp norm cumsum cumprod softmax "
+    "log_softmax dot reshape ravel transpose swapaxes squeeze repeat take diagonal trace astype"
+).split()
+"""Public functions that are methods as well; NumPy's or PyTorch's tensors have most of them."""
+
+for _name in METHODS:
+    setattr(Value, _name, PUBLIC[_name])
+Value.T = property(PUBLIC["transpose"])  # type: ignore[assignment,method-assign]
+
+
+def _comparison(compare: Callable[[Any, Any], Any], symbol: str) -> Callable[[Value, Any], Any]:
+    def method(self: Value, other: Any) -> Any:
+        outcome = compare(self._data, raw(other))
+        note_branch(symbol, outcome)
+        return outcome
+
+    return method
+
+
+for _name, _symbol in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="), ("ne", "!=")):
+    setattr(Value, f"__{_name}__", _comparison(getattr(operator, _name), _symbol))
+
+# NumPy functions whose results carry no derivative by nature: they answer with plain arrays.
+PLAIN = {
+    np.isfinite, np.isnan, np.isinf, np.signbit, np.logical_not, np.argmax, np.argmin, np.argsort,
+    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.full_like, np.array_equal,
+    np.allclose, np.isclose, np.any, np.all, np.count_nonzero, np.array2string, np.array_repr,
+    np.array_str, np.result_type, np.may_share_memory, np.shares_memory,
+}  # fmt: skip
+COMPARISONS = {
+    np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==",
+    np.not_equal: "!=",
+}  # fmt: skip
+REDUCED = {
+    np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min",
+}  # fmt: skip
+ACCUMULATED = {np.add: "cumsum", np.multiply: "cumprod"}
+
+
+def array_ufunc(self: Value, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """Answer ``np.exp(v)``, ``array * v``, ``np.add.reduce(v)`` with the op of the same meaning."""
+    name = f"np.{ufunc.__name__}"
+    if any(isinstance(x, Value) for x in kwargs.get("out", ())):
+        raise TypeError(f"{name} cannot write into a Value: use v = {name}(...) instead of out=")
+    if method == "__call__" and not kwargs:
+        if ufunc in UFUNCS:
+            return UFUNCS[ufunc](*inputs)
+        plain = [raw(x) for x in inputs]
+        if ufunc in PLAIN:
+            return ufunc(*plain)
+        if ufunc in COMPARISONS:
+            outcome = ufunc(*plain)
+            note_branch(COMPARISONS[ufunc], outcome)
+            return outcome
+    elif method in ("reduce", "accumulate"):
+        table = REDUCED if method == "reduce" else ACCUMULATED
+        if ufunc in table:
+            return _call(f"{name}.{method}", PUBLIC[table[ufunc]], inputs, {"axis": 0, **kwargs})
+    elif method == "outer" and ufunc is np.multiply:
+        return PUBLIC["outer"](*inputs)
+    what = name if method == "__call__" else f"{name}.{method}"
+    if method == "__call__" and kwargs and ufunc in UFUNCS:
+        raise TypeError(f"{what} on a Value takes no {', '.join(kwargs)}=: call it without")
+    raise TypeError(f"{what} has no derivative here{_nearest(ufunc.__name__)}")
+
+
+def array_function(self: Value, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """Answer ``np.sum(v, axis=0)`` and the like with the op of the same meaning."""
+    name = f"np.{func.__name__}"
+    if func in FUNCTIONS:
+        return _call(name, FUNCTIONS[func], args, kwargs)
+    if func in PLAIN:
+        return func(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
+    raise TypeError(f"{name} has no derivative here{_nearest(func.__name__)}")
+
+
+def _call(name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except TypeError as error:
+        if "unexpected keyword" in str(error) or "positional argument" in str(error):
+            raise TypeError(f"{name} on a Value: {error}") from None
+        raise
+
+
+def _plain(x: Any) -> Any:
+    return type(x)(_plain(item) for item in x) if isinstance(x, (list, tuple)) else raw(x)
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, PUBLIC, 1, 0.5)
+    return f"; the nearest op is tg.{near[0]}" if near else "; tg.op(...) adds one" + (
+        ", and .data gives the bare array"
+    )
+
+
+Value.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+Value.__array_function__ = array_function  # type: ignore[attr-defined]

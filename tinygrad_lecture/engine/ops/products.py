@@ -1,0 +1,249 @@
+"""Matrix products: matmul in all of NumPy's shapes, einsum, and what follows from it."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import numpy as np
+
+from ..value import Value, apply, raw
+from .shaping import axes_of, operand, ravel, reshape, shape_of, swapaxes
+from .table import Op, composed, linear, publish, register, select_product
+
+
+def _matmul_left(g: Any, a: Any, b: Any) -> Any:
+    """Contribution to a: g·bᵀ, for vectors and stacks as well."""
+    if len(shape_of(b)) == 1:
+        row = b if not np.ndim(raw(g)) else reshape(g, (*shape_of(g), 1)) * b
+        return g * row if not np.ndim(raw(g)) else row
+    if len(shape_of(a)) == 1:
+        return reshape(b @ reshape(g, (*shape_of(g), 1)), shape_of(b)[:-1])
+    return g @ swapaxes(b, -1, -2)
+
+
+def _matmul_right(g: Any, a: Any, b: Any) -> Any:
+    """Contribution to b: aᵀ·g, for vectors and stacks as well."""
+    if len(shape_of(a)) == 1:
+        if len(shape_of(b)) == 1:
+            return g * a
+        return reshape(a, (-1, 1)) * reshape(g, (*shape_of(g)[:-1], 1, shape_of(g)[-1]))
+    if len(shape_of(b)) == 1:
+        return reshape(swapaxes(a, -1, -2) @ reshape(g, (*shape_of(g), 1)), (*shape_of(a)[:-2], -1))
+    if len(shape_of(b)) == 2 and len(shape_of(a)) > 2:  # one product, not a stack to be summed
+        flat = (-1, shape_of(a)[-1]), (-1, shape_of(g)[-1])
+        return reshape(a, flat[0]).T @ reshape(g, flat[1])
+    return swapaxes(a, -1, -2) @ g
+
+
+_MATMUL = linear(
+    "matmul", np.matmul,
+    lambda g, a, b: select_product(lambda g, b: _matmul_left(g, a, b), g, b),
+    lambda g, a, b: select_product(lambda g, a: _matmul_right(g, a, b), g, a),
+    symbol="@", formula="x @ y",
+    cases=lambda rng: (tuple(rng.normal(size=s) for s in _SHAPES[rng.integers(len(_SHAPES))]), {}),
+)  # fmt: skip
+_SHAPES = (
+    ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((4, 2, 3), (3, 2)),
+    ((2, 1, 2, 3), (4, 3, 2)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)),
+)  # fmt: skip
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """x @ y, in all of NumPy's shapes: vectors, matrices, stacks that broadcast.
+
+    The contributions are g·yᵀ and xᵀ·g (L10-L12).
+
+    Raises
+    ------
+    ValueError
+        If an operand is a scalar, or the inner lengths differ.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> w, x = tg.Value([[1.0, 2.0]]), tg.Value([3.0, 4.0])
+    >>> (w @ x).sum().backward()
+    >>> w.grad, x.grad
+    (array([[3., 4.]]), array([1., 2.]))
+    """
+    x, y = operand(x), operand(y)
+    a, b = shape_of(x), shape_of(y)
+    if not a or not b:
+        raise ValueError(f"matmul takes arrays, and shapes {a} and {b} came: use * for scalars")
+    if a[-1] != b[-2 if len(b) > 1 else 0]:
+        raise ValueError(f"matmul of shapes {a} and {b}: the inner lengths differ")
+    return apply(_MATMUL, (x, y))
+
+
+publish("matmul", matmul, [np.matmul])
+Value.__matmul__ = matmul  # type: ignore[method-assign]
+Value.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[method-assign]
+
+# ------------------------------------------------------------------------------------ einsum
+
+
+def _explicit(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:
+    """Write subscripts out: no ellipsis, an output, one letter per axis."""
+    text = subscripts.replace(" ", "")
+    inputs, arrow, output = text.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(shapes):
+        raise ValueError(f"subscripts {subscripts!r} name {len(terms)} operands, and {len(shapes)} came")
+    unused = [c for c in string.ascii_letters if c not in text]
+    most = max((len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True) if "..." in t), default=0)
+    dots = "".join(unused[:most])
+    written = []
+    for term, shape in zip(terms, shapes, strict=True):
+        own = len(shape) - len(term.replace("...", ""))
+        term = term.replace("...", dots[most - own :] if own > 0 else "")
+        if len(term) != len(shape) or not term.isalpha() and term:
+            raise ValueError(f"subscripts {subscripts!r}: {term!r} does not fit an operand of shape {shape}")
+        written.append(term)
+    if arrow:
+        return written, output.replace("...", dots)
+    letters = "".join(t.replace("...", "") for t in terms)
+    return written, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+
+
+def _einsum_vjp(i: int, g: Any, out: Any, *args: Any, terms: list[str], output: str) -> Any:
+    """Contract g with the other operands into operand i's letters.
+
+    A letter that only operand i has was summed over, so it is spread again (by ones); a letter
+    that it has twice stands for a diagonal, so the contribution is put there (by an identity).
+    """
+    term = terms[i]
+    shape = shape_of(args[i])
+    others = [(t, a) for k, (t, a) in enumerate(zip(terms, args, strict=True)) if k != i]
+    once = "".join(dict.fromkeys(term))
+    known = output + "".join(t for t, _ in others)
+    sizes = dict(zip(term, shape, strict=True))
+    others += [(c, np.ones(sizes[c])) for c in once if c not in known]
+    unused = iter(c for c in string.ascii_letters if c not in known + term)
+    target = ""
+    for c in term:
+        if c in target:
+            twin = next(unused)
+            others.append((c + twin, np.eye(sizes[c])))
+            target += twin
+        else:
+            target += c
+    left = ",".join([output, *(t for t, _ in others)])
+    return einsum(f"{left}->{target}", g, *(a for _, a in others))
+
+
+def _einsum_jvp(tangents: dict[int, Any], out: Any, *args: Any, **params: Any) -> Any:
+    total = None
+    for i, t in tangents.items():
+        part = apply(_EINSUM, (*args[:i], t, *args[i + 1 :]), params)
+        total = part if total is None else total + part
+    return total
+
+
+_EINSUM = register(
+    Op(
+        "einsum", "linear", -1,
+        lambda values, params: np.einsum(f"{','.join(params['terms'])}->{params['output']}", *values),
+        _einsum_vjp, _einsum_jvp, symbol="einsum", formula="Σ of products by subscripts",
+        cases=lambda rng: _einsum_case(rng),
+    )  # fmt: skip
+)
+
+
+def _einsum_case(rng: np.random.Generator) -> Any:
+    text, *shapes = (
+        ("ij,jk->ik", (2, 3), (3, 2)), ("ii->i", (3, 3)), ("ij->", (2, 3)), ("i,j", (2,), (3,)),
+        ("...ij,...jk->...ik", (2, 2, 3), (3, 2)), ("ij,ij,j->i", (2, 3), (2, 3), (3,)),
+        ("iij,j->i", (2, 2, 3), (3,)),
+    )[rng.integers(7)]  # fmt: skip
+    return (text, *(rng.normal(size=s) for s in shapes)), {}
+
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """Sum of products, by Einstein's subscripts, with NumPy's ``...``.
+
+    Raises
+    ------
+    ValueError
+        If the subscripts do not fit the operands.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> tg.grad(lambda x: tg.einsum("ii->", x))([[1.0, 2.0], [3.0, 4.0]])
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if not isinstance(subscripts, str):
+        raise TypeError(f"subscripts have to be text such as 'ij,jk->ik', not {type(subscripts).__name__}")
+    args = tuple(operand(x) for x in operands)
+    terms, output = _explicit(subscripts, [shape_of(a) for a in args])
+    return apply(_EINSUM, args, {"terms": terms, "output": output})
+
+
+publish("einsum", einsum, [np.einsum])
+
+
+def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+    """Sum of products over pairs of axes.
+
+    Parameters
+    ----------
+    x, y : array_like or Value
+    axes : int or (axes of x, axes of y)
+        An int n pairs the last n axes of x with the first n of y.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> tg.tensordot([[1.0, 2.0]], [[3.0], [4.0]], 1)
+    array([[11.]])
+    """
+    x, y = operand(x), operand(y)
+    n, m = len(shape_of(x)), len(shape_of(y))
+    if isinstance(axes, (int, np.integer)):
+        left, right = tuple(range(n - int(axes), n)), tuple(range(int(axes)))
+    else:
+        left, right = axes_of(axes[0], n, "tensordot"), axes_of(axes[1], m, "tensordot")
+    if len(left) != len(right) or any(shape_of(x)[i] != shape_of(y)[j] for i, j in zip(left, right, strict=True)):
+        raise ValueError(f"tensordot of shapes {shape_of(x)} and {shape_of(y)} over axes={axes}: they do not pair up")
+    a, b = string.ascii_lowercase[:n], list(string.ascii_uppercase[:m])
+    for i, j in zip(left, right, strict=True):
+        b[j] = a[i]
+    rest = "".join(c for i, c in enumerate(a) if i not in left) + "".join(c for j, c in enumerate(b) if j not in right)
+    return einsum(f"{a},{''.join(b)}->{rest}", x, y)
+
+
+def dot(x: Any, y: Any) -> Any:
+    """NumPy's dot: product of scalars, inner product of vectors, matrix product of matrices.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> tg.dot(tg.Value([1.0, 2.0]), [3.0, 4.0]).data
+    11.0
+    """
+    x, y = operand(x), operand(y)
+    n, m = len(shape_of(x)), len(shape_of(y))
+    if not n or not m:
+        return x * y
+    if n <= 2 and m <= 2:
+        return matmul(x, y)
+    return tensordot(x, y, ((n - 1,), (max(m - 2, 0),)))
+
+
+def outer(x: Any, y: Any) -> Any:
+    """All products of an element of x with one of y; both are flattened.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> tg.outer([1.0, 2.0], [3.0, 4.0])
+    array([[3., 4.],
+           [6., 8.]])
+    """
+    return reshape(x, (-1, 1)) * ravel(y)
+
+
+composed("tensordot", tensordot, lambda rng: ((rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 3, 2))), {"axes": ((1, 2), (1, 0))}), [np.tensordot])
+composed("dot", dot, lambda rng: ((rng.normal(size=(2, 3)), rng.normal(size=(2, 3, 2))), {}), [np.dot])
+composed("outer", outer, lambda rng: ((rng.normal(size=2), rng.normal(size=3)), {}), [np.outer])

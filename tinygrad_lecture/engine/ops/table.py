@@ -1,0 +1,547 @@
+"""What a row of the op table is, and how the four kinds of row are made.
+
+One op, one record.  A row holds everything that is known about an op; operators and methods of
+`Value`, NumPy dispatch, both sweeps, the gradient tests, pictures and the printed table are all
+derived from it.
+
+===========  ==============================================================================
+kind         what the row states
+===========  ==============================================================================
+elementwise  one local derivative per operand; VJP and JVP are products with it
+reduction    one local derivative of the operand's shape; VJP spreads, JVP sums
+linear       one transpose per operand; the op is its own JVP
+other        VJP and JVP, both written out
+composed     nothing: a function of other rows, listed so that it is checked like them
+===========  ==============================================================================
+
+Elementwise rows state value and derivatives as text, as the lecture writes them, in terms of
+``x``, ``y`` and the result ``out``.  The same text becomes the fast function on Python floats,
+the rule on arrays, the tracked expression for second derivatives, and the formula in the docs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import sweep
+from ..modes import HOT
+from ..value import Value, apply, new, next_number, raw
+
+Rule = Callable[..., Any]
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+TABLE: dict[str, Op] = {}
+"""All rows by name, in the order of their definition."""
+
+PUBLIC: dict[str, Any] = {}
+"""The public function of each row."""
+
+NAMES: dict[str, Any] = {"raw": raw, "np": np}
+"""The names that derivative texts and rules may use: all public functions, and a few helpers."""
+
+UFUNCS: dict[Any, Rule] = {}
+FUNCTIONS: dict[Any, Rule] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One row of the op table.
+
+    Attributes
+    ----------
+    name, kind, symbol : str
+        Name, kind (see the module), and label in tables and pictures.
+    arity : int
+        Number of operands; -1 for any number.
+    run : callable
+        ``run(values, params)``: the primal of raw operands.
+    vjp : callable
+        ``vjp(i, g, out, *args, **params)``: the contribution of adjoint g to operand i.
+    jvp : callable
+        ``jvp(tangents, out, *args, **params)``, tangents keyed by position.
+    partials : tuple of callables
+        Local derivatives ``(out, *args)`` of an elementwise row.
+    formula, derivatives : str, tuple of str
+        Value and local derivatives as text.
+    domain : tuple of (low, high)
+        Where each operand may be tested, smoothly.
+    needed : frozenset of int, or None
+        Operands whose arrays the derivative of another, or their own, needs; None for all.
+    analytic : bool
+        Whether the op accepts complex operands, for the complex step.
+    branch : callable, optional
+        Which piece of a kinked op each element is on.
+    cases : callable, optional
+        ``cases(rng)`` gives one random valid call.
+    """
+
+    name: str
+    kind: str
+    arity: int
+    run: Callable[[Sequence[Any], dict[str, Any]], Any]
+    vjp: Rule
+    jvp: Rule
+    partials: tuple[Rule, ...] = ()
+    symbol: str = ""
+    formula: str = ""
+    derivatives: tuple[str, ...] = ()
+    domain: tuple[tuple[float, float], ...] = ()
+    needed: frozenset[int] | None = None
+    analytic: bool = True
+    branch: Rule | None = None
+    cases: Callable[[np.random.Generator], Call] | None = None
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def needs(self, i: int) -> bool:
+        """Whether a record of this op needs the array of operand `i` later."""
+        return self.needed is None or i in self.needed
+
+    fit = staticmethod(lambda c, a: _fit_recorded(c, a))
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the public function of the row."""
+        return PUBLIC[self.name](*args, **kwargs)
+
+    def sample(self, rng: np.random.Generator) -> Call:
+        """Draw one valid call: arrays that broadcast, or scalars, inside the domain."""
+        if self.cases is not None:
+            return self.cases(rng)
+        shapes: Sequence[tuple[int, ...]] = [(), ()] if rng.random() < 0.3 else [(2, 3), (3,)]
+        return tuple(draw(rng, s, lo, hi) for (lo, hi), s in zip(self.domain, shapes, strict=False)), {}
+
+    def with_scaled_derivative(self, factor: float) -> ScaledOp:
+        """Return this row with every derivative multiplied by `factor`: a fault to be found."""
+        return ScaledOp(self, factor)
+
+
+class ScaledOp:
+    """A row with a deliberate fault, for testing the gradient checker."""
+
+    def __init__(self, row: Op, factor: float) -> None:
+        self.name, self.kind, self.row, self.factor = row.name, row.kind, row, factor
+        self.sample = row.sample
+        self.faulty = replace(
+            row,
+            vjp=lambda *a, **k: row.vjp(*a, **k) * factor,
+            jvp=lambda *a, **k: row.jvp(*a, **k) * factor,
+            partials=tuple(lambda *a, d=d, **k: d(*a, **k) * factor for d in row.partials),
+        )
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the row, and spoil what it recorded."""
+        start = next_number()
+        out = self.row.call(*args, **kwargs)
+        if self.row.kind == "composed":
+            spoilt = [_spoil(o, self.factor) for o in out] if isinstance(out, list) else _spoil(out, self.factor)
+            return spoilt
+        for v in sweep.collect(o for o in (out if isinstance(out, list) else [out]) if isinstance(o, Value)).values():
+            if v._op is self.row and v._n > start:
+                v._op = self.faulty
+                if type(v._p) is float:
+                    v._p *= self.factor
+                    v._q = None if v._q is None else v._q * self.factor
+        return out
+
+
+def _spoil(out: Any, factor: float) -> Any:
+    return apply(_SPOILER, (out,), {"factor": factor}) if isinstance(out, Value) else out
+
+
+def draw(rng: np.random.Generator, shape: tuple[int, ...], low: float, high: float) -> Any:
+    """Draw floats from (low, high): a Python float for shape ``()``."""
+    x = rng.uniform(low, high, shape)
+    return float(x) if shape == () else x
+
+
+def select(g: Any, c: Any) -> Any:
+    """Make an exactly zero adjoint contribute exactly zero, also times inf or nan.
+
+    Products that came out as nan are rare, and one dot product tells that there are none.
+    Tracked expressions pass through: while a derivative is recorded there is no short cut.
+    """
+    if isinstance(c, np.ndarray):
+        flat = c.ravel()
+        if flat.dtype.kind == "f" and math.isnan(flat.dot(flat)):
+            return np.where(np.asarray(g) == 0, 0, c)
+    elif not isinstance(c, Value) and c != c and g == 0:
+        return 0.0
+    return c
+
+
+def select_product(rule: Rule, g: Any, w: Any) -> Any:
+    """Apply a rule that is linear in `g` and in `w`, with the zeros of `g` taken as exact.
+
+    A product such as g @ w.T meets 0·inf where w is not finite; what no non-zero adjoint
+    reaches is to be 0.  The finite part of w goes through the rule as it is; then the rule,
+    applied to indicators, tells which results a non-zero adjoint reaches with inf or nan.
+    """
+    c = rule(g, w)
+    if isinstance(c, Value) or not isinstance(w, np.ndarray) or not np.any(np.isnan(c)):
+        return c
+    if np.all(np.isfinite(w)):
+        return c
+    finite = rule(g, np.where(np.isfinite(w), w, 0.0))
+    up, down = (np.asarray(g) > 0) * 1.0, (np.asarray(g) < 0) * 1.0
+    lost = (np.isnan(np.asarray(g)) | (np.asarray(g) != 0)) * 1.0
+    plus = rule(up, (w == np.inf) * 1.0) + rule(down, (w == -np.inf) * 1.0)
+    minus = rule(up, (w == -np.inf) * 1.0) + rule(down, (w == np.inf) * 1.0)
+    unknown = rule(lost, np.isnan(w) * 1.0) > 0
+    infinite = np.where(plus > 0, np.inf, 0.0) - np.where(minus > 0, np.inf, 0.0)
+    return np.where(unknown, np.nan, finite + infinite)
+
+
+def _fit_recorded(c: Any, a: Value) -> Any:
+    """`sweep.fit` in tracked ops."""
+    if not isinstance(c, Value):
+        return sweep.fit(c, a._data)
+    if c.shape == a.shape and c.dtype == a.dtype:
+        return c
+    extra = c.ndim - a.ndim
+    spread = tuple(i + extra for i, n in enumerate(a.shape) if n == 1)
+    axes = tuple(range(extra)) + spread if extra >= 0 else ()
+    if axes:
+        c = NAMES["sum"](c, axis=axes)
+    if c.size == a.size:
+        c = NAMES["reshape"](c, a.shape)
+    else:
+        c = NAMES["broadcast_to"](c, a.shape)
+    return c if c.dtype == a.dtype else NAMES["astype"](c, a.dtype)
+
+
+def register(op: Op, function: Rule | None = None, numpy: Sequence[Any] = ()) -> Op:
+    """Enter a row into the table, with its public function and NumPy's names for it."""
+    if op.name in TABLE:
+        raise ValueError(f"name: the op table has a row {op.name!r} already; choose another name")
+    TABLE[op.name] = op
+    if function is not None:
+        publish(op.name, function, numpy)
+    return op
+
+
+def publish(name: str, function: Rule, numpy: Sequence[Any] = ()) -> Rule:
+    """Make `function` the public function of a row, also under NumPy's names."""
+    PUBLIC[name] = NAMES[name] = function
+    for f in numpy:
+        (UFUNCS if isinstance(f, np.ufunc) else FUNCTIONS)[f] = function
+    return function
+
+
+# ------------------------------------------------------------------------------- elementwise
+
+ARGUMENTS = ("x", "y", "z")
+
+# The one place where code is generated: a fast function per elementwise row, with the row's own
+# texts written into it.  It records a scalar without calling anything but the float function
+# itself.  Whatever it does not cover (arrays, modes, points where Python's floats raise instead
+# of following IEEE) goes to `apply`.
+_RECORD = """
+{pad}    v._op = row_{name}
+{pad}    v._a = {a}
+{pad}    v._b = {b}
+{pad}    {none} = v._grad = v.name = None
+{pad}    v._n = next_number()
+{pad}    return v
+"""
+
+_ATTEMPT = """
+{pad}    v = new(Value)
+{pad}    try:{extra}
+{pad}        v._data = out = {value}
+{pad}        v._p = {p}{q}
+{pad}    except (ArithmeticError, ValueError):
+{pad}        return apply(row_{name}, {args})"""
+
+_UNARY = """
+def op_{name}(a, /):
+    if type(a) is Value and not special:
+        x = a._data
+        if type(x) is float:{unary}
+    return apply(row_{name}, (a,))
+"""
+
+_BINARY = """
+def op_{name}(a, b, /):
+    if type(a) is Value and not special:
+        x = a._data
+        if type(x) is float:
+            if type(b) is Value:
+                y = b._data
+                if type(y) is float:{both}
+            elif type(b) is float or type(b) is int:{first}
+    elif type(b) is Value and (type(a) is float or type(a) is int):
+        return reflected_{name}(b, a)
+    return apply(row_{name}, (a, b))
+
+def reflected_{name}(b, a, /):
+    if type(b) is Value and not special and (type(a) is float or type(a) is int):
+        y = b._data
+        if type(y) is float:{second}
+    return apply(row_{name}, (a, b))
+"""
+
+HOT.update(
+    {f: getattr(math, f) for f in dir(math) if not f.startswith("_")},
+    Value=Value, apply=apply, new=new, next_number=next_number,
+)  # fmt: skip
+
+
+def elementwise(
+    name: str,
+    value: str,
+    derivatives: str | tuple[str, ...],
+    array: Rule,
+    *,
+    scalar: tuple[str, ...] | None = None,
+    numpy: Sequence[Any] | None = None,
+    branch: str | None = None,
+    operator: str | None = None,
+    summary: str = "",
+    example: tuple[str, str] | None = None,
+    **fields: Any,
+) -> Any:
+    """Make an elementwise row from texts, and return its public function.
+
+    Parameters
+    ----------
+    name, value, derivatives : str
+        The op, its value and its local derivatives in terms of x, y and out.
+    array : callable
+        The value on arrays and, where Python's floats would raise, on NumPy scalars.
+    scalar : tuple of str, optional
+        Value and derivatives on Python floats, where these need other words.
+    numpy : sequence of NumPy functions, optional
+        What dispatches here; `array` itself if it is a ufunc.
+    branch : str, optional
+        Which piece each element is on, for a kinked op.
+    operator : str, optional
+        Python's operator, without the underscores.
+    **fields
+        See `elementwise_row`.
+    """
+    texts = (derivatives,) if isinstance(derivatives, str) else derivatives
+    arity = len(texts)
+    names = ", ".join(ARGUMENTS[:arity])
+    row = elementwise_row(
+        name, array, tuple(_rule(name, f"out, {names}", text) for text in texts), formula=value,
+        derivatives=texts, branch=_rule(name, names, branch) if branch else None, **fields,
+    )  # fmt: skip
+    on_floats, *slopes = scalar or (value, *texts)
+    HOT[f"row_{name}"] = row
+    exec(compile(_source(name, on_floats, slopes), f"<op {name}>", "exec"), HOT)
+    function = HOT.pop(f"op_{name}")
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = __name__
+    function.__doc__ = document(row, summary, example)
+    ufuncs = [array] if isinstance(array, np.ufunc) else []
+    register(row, function, ufuncs if numpy is None else numpy)
+    if operator:
+        setattr(Value, f"__{operator}__", function)
+        if arity == 2:
+            setattr(Value, f"__r{operator}__", HOT[f"reflected_{name}"])
+    return function
+
+
+def _rule(name: str, params: str, text: str) -> Rule:
+    rule: Rule = eval(compile(f"lambda {params}: {text}", f"<op {name}>", "eval"), NAMES)
+    return rule
+
+
+def _source(name: str, value: str, slopes: Sequence[str]) -> str:
+    """Return the source of the fast function of a row, and of its reflected form."""
+
+    def block(depth: int, a: str, b: str, p: str, q: str | None, extra: str, args: str) -> str:
+        pad = "    " * depth
+        second = "" if q is None else f"\n{pad}        v._q = {q}"
+        attempt = _ATTEMPT.format(
+            name=name, pad=pad, extra=extra and f"\n{pad}        {extra}", value=value, p=p,
+            q=second, args=args,
+        )  # fmt: skip
+        none = "v._q" if q is None else "v._grad"
+        return attempt + _RECORD.format(name=name, pad=pad, a=a, b=b, none=none)
+
+    if len(slopes) == 1:
+        unary = block(2, "a", "None", slopes[0], None, "", "(a,)")
+        return _UNARY.format(name=name, unary=unary)
+    dx, dy = slopes
+    return _BINARY.format(
+        name=name,
+        both=block(4, "a", "b", dx, dy, "", "(a, b)"),
+        first=block(3, "a", "y", dx, None, "y = b + 0.0", "(a, b)"),
+        second=block(2, "b", "(x,)", dy, None, "x = a + 0.0", "(a, b)"),
+    )
+
+
+def elementwise_row(
+    name: str,
+    array: Rule,
+    partials: tuple[Rule, ...],
+    *,
+    bounded: bool = False,
+    symbol: str = "",
+    derivatives: tuple[str, ...] = (),
+    domain: Any = None,
+    **fields: Any,
+) -> Op:
+    """Make an elementwise row: its VJP and JVP are products with the local derivatives.
+
+    Parameters
+    ----------
+    bounded : bool
+        Local derivatives are finite everywhere, so that nothing needs to guard 0 · inf.
+    domain : tuple of (low, high)
+        Where each operand may be tested; (-2, 2) by default.
+    """
+    arity = len(partials)
+    texts = derivatives or ("",) * arity
+    unit = {i: {"1.0": 1.0, "-1.0": -1.0}[t] for i, t in enumerate(texts) if t in ("1.0", "-1.0")}
+
+    safe = tuple(map(_following_ieee, partials))
+
+    def run(values: Sequence[Any], params: dict[str, Any]) -> Any:
+        if type(values[0]) is float and type(values[-1]) is float:
+            with np.errstate(all="ignore"):  # scalars follow IEEE without a word, arrays follow NumPy
+                return array(*values, **params)
+        return array(*values, **params)
+
+    def product(i: int, g: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if i in unit:
+            return g if unit[i] == 1.0 else -g
+        c = g * safe[i](out, *args, **params)
+        return c if bounded else select(g, c)
+
+    def vjp(i: int, g: Any, out: Any, *args: Any, **params: Any) -> Any:
+        return product(i, g, out, args, params)
+
+    def jvp(tangents: dict[int, Any], out: Any, *args: Any, **params: Any) -> Any:
+        terms = [product(i, t, out, args, params) for i, t in tangents.items()]
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+    return Op(
+        name, "elementwise", arity, run, vjp, jvp, safe, symbol or name,
+        derivatives=texts, domain=domain or ((-2.0, 2.0),) * arity,
+        needed=frozenset() if len(unit) == arity else None, **fields,
+    )  # fmt: skip
+
+
+def _following_ieee(partial: Rule) -> Rule:
+    """Take a local derivative again on arrays of one number where Python's floats raise."""
+
+    def call(out: Any, *args: Any, **params: Any) -> Any:
+        try:
+            return partial(out, *args, **params)
+        except (ArithmeticError, ValueError):
+            d = partial(*(np.array([x]) if type(x) is float else x for x in (out, *args)), **params)
+            return float(d[0]) if isinstance(d, np.ndarray) and d.shape == (1,) else d
+
+    return call
+
+
+# ---------------------------------------------------------------- reduction, linear, other
+
+
+def reduction(name: str, run: Rule, derivative: Rule, **fields: Any) -> Op:
+    """Make a reduction row from ``run(x, axis, ...)`` and its local derivative.
+
+    ``derivative(out, x, axis, ...)`` has the shape of x, and is given `out` with the reduced
+    axes kept.  The parameters hold ``axis`` (a tuple of non-negative ints) and ``keepdims``.
+    """
+
+    def kept(g: Any, x: Any, axis: tuple[int, ...]) -> Any:
+        if not np.ndim(raw(x)):
+            return g
+        shape = tuple(1 if i in axis else n for i, n in enumerate(np.shape(raw(x))))
+        return NAMES["reshape"](g, shape)
+
+    def vjp(i: int, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool, **params: Any) -> Any:
+        g = kept(g, x, axis)
+        return select(g, g * derivative(kept(out, x, axis), x, axis=axis, **params))
+
+    def jvp(t: dict[int, Any], out: Any, x: Any, *, axis: Any, keepdims: bool, **params: Any) -> Any:
+        c = select(t[0], t[0] * derivative(kept(out, x, axis), x, axis=axis, **params))
+        return NAMES["sum"](c, axis=axis, keepdims=keepdims)
+
+    def on_arrays(values: Sequence[Any], params: dict[str, Any]) -> Any:
+        return run(values[0], **params)
+
+    return register(Op(name, "reduction", 1, on_arrays, vjp, jvp, **fields))
+
+
+def linear(name: str, run: Rule, *transposes: Rule, jointly: bool = False, **fields: Any) -> Op:
+    """Make a linear row from ``run(*args, **params)`` and one transpose per operand.
+
+    ``transposes[i](g, *args, **params)`` is the contribution of g to operand i.  The row is its
+    own JVP: in each operand separately (matmul), or, with `jointly`, in all at once (where).
+    """
+
+    def vjp(i: int, g: Any, out: Any, *args: Any, **params: Any) -> Any:
+        return transposes[i](g, *args, **params)
+
+    def jvp(tangents: dict[int, Any], out: Any, *args: Any, **params: Any) -> Any:
+        if jointly:
+            zeros = [np.zeros(np.shape(raw(a))) if np.ndim(raw(a)) else 0.0 for a in args]
+            return apply(row, tuple(tangents.get(i, z) for i, z in enumerate(zeros)), params)
+        terms = [apply(row, (*args[:i], t, *args[i + 1 :]), params) for i, t in tangents.items()]
+        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+    def on_arrays(values: Sequence[Any], params: dict[str, Any]) -> Any:
+        return run(*values, **params)
+
+    arity = len(transposes)
+    fields.setdefault("needed", frozenset() if arity == 1 or jointly else None)
+    fields.setdefault("symbol", name)
+    row = Op(name, "linear", arity, on_arrays, vjp, jvp, **fields)
+    return register(row)
+
+
+def other(name: str, run: Rule, vjp: Rule, jvp: Rule, **fields: Any) -> Op:
+    """Make a row of one operand from ``run(x, ...)``, ``vjp(g, out, x, ...)``, ``jvp(t, out, x, ...)``."""
+    fields.setdefault("symbol", name)
+    return register(
+        Op(
+            name, "other", 1,
+            lambda values, params: run(values[0], **params),
+            lambda i, g, out, x, **params: vjp(g, out, x, **params),
+            lambda t, out, x, **params: jvp(t[0], out, x, **params),
+            **fields,
+        )  # fmt: skip
+    )
+
+
+def composed(name: str, function: Rule, cases: Rule, numpy: Sequence[Any] = (), **fields: Any) -> Rule:
+    """List a function that is made of other rows, so that it is checked and found like them."""
+    row = Op(name, "composed", -1, _no_rule, _no_rule, _no_rule, symbol=name, cases=cases, **fields)
+    register(row, function, numpy)
+    return function
+
+
+def _no_rule(*args: Any, **kwargs: Any) -> Any:
+    raise TypeError("a composed row has no rule of its own: the rows that it calls have")
+
+
+def document(row: Op, summary: str, example: tuple[str, str] | None) -> str:
+    """Write the docstring of an elementwise row from what the row states."""
+    names = ARGUMENTS[: row.arity]
+    slopes = "\n".join(f"    d/d{n} = {t}" for n, t in zip(names, row.derivatives, strict=True))
+    text = (
+        f"{summary or row.name}, elementwise.\n\n    out = {row.formula}\n{slopes}\n\n"
+        f"Parameters\n----------\n{', '.join(names)} : number, array_like or Value\n"
+        "    Broadcast against each other.\n\n"
+        "Returns\n-------\nfloat, ndarray or Value\n    A Value if an operand is one.\n"
+    )
+    if example:
+        at, slope = example
+        text += (
+            "\nExamples\n--------\n>>> import tinygrad_lecture as tg\n"
+            f">>> tg.grad(tg.{row.name})({at})\n{slope}\n"
+        )
+    return text
+
+
+_SPOILER = elementwise_row("scaled", lambda x, factor: x, (lambda out, x, factor: factor,))

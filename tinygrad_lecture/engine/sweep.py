@@ -1,0 +1,308 @@
+"""The three sweeps over a recorded graph: reverse, reverse while recording, and forward.
+
+Node layout (the slots of `Value`; this file and `value.py` are the only ones that read it raw).
+A record is one object and, for scalars, nothing else: no tuple, no closure, no list.
+
+===========  ==========================  ===========================  ======================
+slot         leaf                        scalar record                array record
+===========  ==========================  ===========================  ======================
+``_op``      None                        row of the op table          row of the op table
+``_a``       None                        first tracked operand        tuple of all operands
+``_b``       True: gradient was used     see `operands`               dict of parameters
+``_p``       number of the last rebind   d out / d _a, a float        tuple of operand primals
+``_q``       who needs its array         d out / d _b, or None        positions of the tracked
+===========  ==========================  ===========================  ======================
+
+No function here recurses, so depth is limited by memory alone.  Nodes are numbered as they are
+recorded, so descending numbers are a reverse topological order: whatever uses a value has a
+larger number, and its adjoint is complete when its turn comes.  (Following the graph depth
+first instead, and pushing adjoints on as they come, is the classic wrong shortcut: in
+b = a + a, c = b + b it would push b's adjoint on before all of it has arrived.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .modes import current
+
+if TYPE_CHECKING:
+    from .value import Value
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def operands(v: Value) -> tuple[Any, ...]:
+    """Return the operands of a record in the order in which they were written.
+
+    A scalar record keeps a constant second operand as a float in ``_b``, a constant first
+    operand as a 1-tuple in ``_b``, and has None there when the op is unary.
+    """
+    if v._op is None:
+        return ()
+    if type(v._p) is tuple:
+        return v._a  # type: ignore[no-any-return]
+    if v._b is None:
+        return (v._a,)
+    if type(v._b) is tuple:
+        return (v._b[0], v._a)
+    return (v._a, v._b)
+
+
+def tracked(v: Value) -> tuple[tuple[int, Value], ...]:
+    """Return (position, operand) for each operand that derivatives flow to."""
+    if v._op is None:
+        return ()
+    if type(v._p) is tuple:
+        return tuple((i, v._a[i]) for i in v._q)
+    if type(v._b) is tuple:
+        return ((1, v._a),)
+    return ((0, v._a),) if v._q is None else ((0, v._a), (1, v._b))
+
+
+def parameters(v: Value) -> dict[str, Any]:
+    """Return the parameters (axis, shape, index, ...) that the op was called with."""
+    return v._b if v._op is not None and type(v._p) is tuple else {}
+
+
+def collect(roots: Iterable[Value], floor: int = -1) -> dict[int, Value]:
+    """Return all records with a number of at least `floor` behind `roots`, keyed by number."""
+    nodes = {root._n: root for root in roots}
+    stack = list(nodes.values())
+    pop, push = stack.pop, stack.append
+    while stack:
+        v = pop()
+        a = v._a
+        if a is None:
+            continue
+        p = v._p
+        if type(p) is float:
+            n = a._n
+            if n not in nodes and n >= floor:
+                nodes[n] = a
+                push(a)
+            if v._q is not None:
+                a = v._b
+                n = a._n
+                if n not in nodes and n >= floor:
+                    nodes[n] = a
+                    push(a)
+        else:
+            for i in v._q:
+                n = a[i]._n
+                if n not in nodes and n >= floor:
+                    nodes[n] = a[i]
+                    push(a[i])
+    return nodes
+
+
+def fit(c: Any, like: Any) -> Any:
+    """Give a contribution the shape and dtype of the operand `like` that it belongs to.
+
+    Broadcasting an operand means using it several times, so its derivative is the sum over the
+    axes along which it was spread.
+    """
+    if type(like) is float:
+        return c if type(c) is float else float(np.sum(c))
+    if type(c) is float or c.shape != like.shape:
+        c = np.asarray(c)
+        extra = c.ndim - like.ndim
+        if extra > 0:
+            c = c.sum(axis=tuple(range(extra)))
+        elif extra < 0:
+            c = c.reshape((1,) * -extra + c.shape)
+        spread = tuple(i for i, n in enumerate(like.shape) if n == 1 and c.shape[i] != 1)
+        if spread:
+            c = c.sum(axis=spread, keepdims=True)
+        if c.shape != like.shape:  # a contribution that is itself constant along some axis
+            c = np.broadcast_to(c, like.shape)
+    return c if c.dtype == like.dtype else c.astype(like.dtype)
+
+
+def reverse(nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: int = -1) -> None:
+    """Leave the adjoint of each node in its ``_grad``, and restore the leaves' if it fails.
+
+    Leaves *gain* the adjoint, inner nodes *show* it.  Operands below `floor` are left alone.
+    """
+    order = sorted(nodes, reverse=True)
+    kept: list[tuple[Value, Any]] = []  # leaves, and operands that lie below the floor
+    if floor >= 0:
+        kept += [
+            (a, a._grad) for v in nodes.values() for _, a in tracked(v) if a._n < floor
+        ]
+        for a, _ in kept:
+            a._grad = 0.0
+    for v in nodes.values():
+        if v._a is None:
+            kept.append((v, v._grad))
+        v._grad = 0.0
+    try:
+        for root, seed in seeds:
+            root._grad = root._grad + seed
+        modes = current()
+        with np.errstate(all="ignore"):
+            _sweep(nodes, order, floor, _blame if modes.debugging else None)
+    except BaseException:
+        for n in order:
+            nodes[n]._grad = None
+        for a, old in kept:
+            a._grad = old
+        raise
+    for a, old in kept:
+        if a._n < floor:
+            a._grad = old
+        else:
+            if type(a._grad) is float and type(a._data) is not float:
+                a._grad = np.zeros_like(a._data)
+            if old is not None:
+                a._grad = old + a._grad
+
+
+def _sweep(nodes: dict[int, Value], order: list[int], floor: int, check: Any) -> None:
+    for n in order:
+        v = nodes[n]
+        g = v._grad
+        p = v._p
+        if type(p) is float:
+            if g:  # an exactly zero adjoint contributes exactly zero, even times inf
+                a = v._a
+                a._grad += g * p
+                q = v._q
+                if q is not None:
+                    b = v._b
+                    b._grad += g * q
+                if check is not None:
+                    check(nodes, v, (p,) if q is None else (p, q))
+        elif v._a is not None and not (type(g) is float and g == 0.0):
+            args, params, vjp, out = v._a, v._b, v._op.vjp, v._data
+            for i in v._q:
+                a = args[i]
+                if a._n < floor:
+                    continue
+                like = a._data
+                c = fit(vjp(i, g, out, *p, **params), like)
+                if check is not None:
+                    check(nodes, v, (c,))
+                h = a._grad
+                if type(like) is float:
+                    a._grad = h + c
+                elif type(h) is float:  # the first contribution; a leaf must own its array
+                    a._grad = c.copy() if a._a is None and (c is g or c.base is not None) else c
+                else:
+                    a._grad = h + c
+
+
+def contribution(v: Value, i: int, g: Any) -> Any:
+    """Return what adjoint `g` of a record contributes to the adjoint of its operand `i`."""
+    if type(v._p) is float:
+        return g * (v._p if tracked(v)[0][0] == i else v._q) if g else 0.0
+    like = v._a[i]._data
+    if type(g) is float and g == 0.0:
+        return 0.0 if type(like) is float else np.zeros_like(like)
+    return fit(v._op.vjp(i, g, v._data, *v._p, **v._b), like)  # type: ignore[union-attr]
+
+
+def zero_filled(v: Value) -> Any:
+    """Return the adjoint of a swept node in the node's own shape."""
+    g = v._grad
+    if type(g) is float and type(v._data) is not float:
+        return np.full(v._data.shape, g, v._data.dtype)
+    return g
+
+
+def _blame(nodes: dict[int, Value], v: Value, derivatives: Sequence[Any]) -> None:
+    if np.all(np.isfinite(v._grad)) and not all(np.all(np.isfinite(d)) for d in derivatives):
+        site = current().sites.get(v._n)
+        where = "" if site is None else f", recorded at {site[0]}:{site[1]}"
+        values = ", ".join(brief(a if not hasattr(a, "_data") else a._data) for a in operands(v))
+        names = _names_above(nodes, v)
+        path = f"; on the way to the output: {' -> '.join(names)}" if names else ""
+        raise FloatingPointError(
+            f"the derivative of {v._op.name}({values}) is not finite{where} "
+            f"(adjoint {brief(v._grad)} came in){path}"
+        )
+
+
+def _names_above(nodes: dict[int, Value], v: Value) -> list[str]:
+    """Return the names met on one path from `v` to the output, nearest first."""
+    names, reached = ([v.name] if v.name else []), {v._n}
+    for n in sorted(k for k in nodes if k > v._n):
+        if any(a._n in reached for _, a in tracked(nodes[n])):
+            reached.add(n)
+            if nodes[n].name:
+                names.append(str(nodes[n].name))
+    return names
+
+
+def brief(x: Any) -> str:
+    """Return a short text of a number or array, for messages."""
+    if isinstance(x, np.ndarray) and x.size > 6:
+        with np.errstate(all="ignore"):
+            bad = int(x.size - np.isfinite(x).sum()) if x.dtype.kind in "fc" else 0
+            ends = f"min {np.min(x):.6g}, max {np.max(x):.6g}"
+        return f"<{x.dtype}{list(x.shape)} {ends}{f', {bad} not finite' if bad else ''}>"
+    return np.array2string(np.asarray(x), precision=6, separator=", ").replace("\n", "")
+
+
+def _fresh_operands(v: Value) -> tuple[Any, ...]:
+    args = operands(v)
+    for _, a in tracked(v):
+        if a._a is None and a._p is not None and a._p > v._n:
+            raise RuntimeError(
+                f"a second derivative goes through leaf {a.name or a._n}, whose data were rebound "
+                f"after {v._op.name} had used them: record again before differentiating twice"
+            )
+    return args
+
+
+def reverse_recorded(
+    nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: int = -1
+) -> dict[int, Any]:
+    """Return the adjoints as tracked Values, keyed by number: derivatives that have derivatives.
+
+    No short cut for zero adjoints is taken here: x·0 is zero, but its derivative is not.
+    """
+    adjoint: dict[int, Any] = {}
+    for root, seed in seeds:
+        adjoint[root._n] = adjoint[root._n] + seed if root._n in adjoint else seed
+    with np.errstate(all="ignore"):
+        for n in sorted(nodes, reverse=True):
+            v = nodes[n]
+            if v._a is None or n not in adjoint:
+                continue
+            g, args, params = adjoint[n], _fresh_operands(v), parameters(v)
+            for i, a in tracked(v):
+                if a._n >= floor:
+                    c = v._op.vjp(i, g, v, *args, **params)
+                    c = v._op.fit(c, a)
+                    adjoint[a._n] = adjoint[a._n] + c if a._n in adjoint else c
+    return adjoint
+
+
+def forward(
+    nodes: dict[int, Value], tangents: dict[int, Any], *, record: bool = False
+) -> dict[int, Any]:
+    """Push tangents (keyed by number) from the inputs to all nodes that depend on them."""
+    tangents = dict(tangents)
+    with np.errstate(all="ignore"):
+        for n in sorted(nodes):
+            v = nodes[n]
+            if v._a is None or n in tangents:
+                continue
+            flows = tracked(v)
+            incoming = {i: tangents[a._n] for i, a in flows if a._n in tangents}
+            if not incoming:
+                continue
+            if record:
+                t = v._op.jvp(incoming, v, *_fresh_operands(v), **parameters(v))
+            elif type(v._p) is float:
+                parts = zip(flows, (v._p, v._q), strict=False)
+                t = sum((incoming[i] * d for (i, _), d in parts if incoming.get(i)), 0.0)
+            else:
+                t = v._op.jvp(incoming, v._data, *v._p, **v._b)
+            tangents[n] = v._op.fit(t, v) if record else fit(t, v._data)
+    return tangents
