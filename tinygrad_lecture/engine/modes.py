@@ -102,7 +102,7 @@ def debug() -> Iterator[None]:
 
 @contextlib.contextmanager
 def watch_branches() -> Iterator[list[tuple[str, bytes]]]:
-    """Log which way each comparison, ``bool()`` and kinked op went inside the block.
+    r"""Log which way each comparison, ``bool()`` and kinked op went inside the block.
 
     Yields
     ------
@@ -117,7 +117,7 @@ def watch_branches() -> Iterator[list[tuple[str, bytes]]]:
     >>> with watch_branches() as log:
     ...     _ = tg.Value(2.0).relu()
     >>> log
-    [('relu', b'\\x01')]
+    [('relu', b'\x01')]
     """
     log: list[tuple[str, bytes]] = []
     with _switched(replace(current(), watchers=(*current().watchers, log))):
@@ -133,7 +133,9 @@ def nested() -> Iterator[bool]:
     depth = _nesting.get(0)
     token = _nesting.set(depth + 1)
     modes = current()
-    again = contextlib.nullcontext() if modes.recording else _switched(replace(modes, recording=True))
+    again = (
+        contextlib.nullcontext() if modes.recording else _switched(replace(modes, recording=True))
+    )
     try:
         with again:
             yield depth > 0

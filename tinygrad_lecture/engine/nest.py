@@ -49,7 +49,7 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
 
     Examples
     --------
-    >>> unflatten({'w': '*', 'b': ('*', None)}, [1.0, 2.0])
+    >>> unflatten({"w": "*", "b": ("*", None)}, [1.0, 2.0])
     {'w': 1.0, 'b': (2.0, None)}
     """
     rest = iter(leaves)

@@ -22,8 +22,8 @@ b = a + a, c = b + b it would push b's adjoint on before all of it has arrived.)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from .modes import current
 if TYPE_CHECKING:
     from .value import Value
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 def operands(v: Value) -> tuple[Any, ...]:
@@ -131,9 +131,7 @@ def reverse(nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: 
     order = sorted(nodes, reverse=True)
     kept: list[tuple[Value, Any]] = []  # leaves, and operands that lie below the floor
     if floor >= 0:
-        kept += [
-            (a, a._grad) for v in nodes.values() for _, a in tracked(v) if a._n < floor
-        ]
+        kept += [(a, a._grad) for v in nodes.values() for _, a in tracked(v) if a._n < floor]
         for a, _ in kept:
             a._grad = 0.0
     for v in nodes.values():
@@ -203,7 +201,7 @@ def contribution(v: Value, i: int, g: Any) -> Any:
     like = v._a[i]._data
     if type(g) is float and g == 0.0:
         return 0.0 if type(like) is float else np.zeros_like(like)
-    return fit(v._op.vjp(i, g, v._data, *v._p, **v._b), like)  # type: ignore[union-attr]
+    return fit(v._op.vjp(i, g, v._data, *v._p, **v._b), like)
 
 
 def zero_filled(v: Value) -> Any:

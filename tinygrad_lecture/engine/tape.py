@@ -1,4 +1,4 @@
-"""`Tape`: the linear record (Wengert list) behind one or more outputs, to read and to step through."""
+"""`Tape`: the linear record (Wengert list) behind one or more outputs, to read and step through."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ class Tape:
         self.outputs = outputs
         self.roots = [o for o in nest.flatten(outputs)[0] if isinstance(o, Value)]
         if not self.roots:
-            raise TypeError(f"outputs hold no Value, so there is no record: {type(outputs).__name__} came")
+            raise TypeError(
+                f"outputs hold no Value, so there is no record: {type(outputs).__name__} came"
+            )
         nodes = sweep.collect(self.roots)
         self.values = [nodes[n] for n in sorted(nodes)]
         self._position = {v._n: i for i, v in enumerate(self.values)}
@@ -160,7 +162,11 @@ class Tape:
             Significant digits.
         """
         n = len(self)
-        shown = range(n) if limit is None or n <= limit else [*range(limit // 2), *range(n - limit + limit // 2, n)]
+        shown = (
+            range(n)
+            if limit is None or n <= limit
+            else [*range(limit // 2), *range(n - limit + limit // 2, n)]
+        )
         rows = [["no", "name", "op", "inputs", "primal", "local derivative", "adjoint"]]
         rows += [_cells(self[i], digits) for i in shown]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -169,7 +175,11 @@ class Tape:
         for k, row in enumerate(rows):
             if k == 1 + len(shown) // 2 and len(shown) < n:
                 lines.append(f"... {n - len(shown)} more ...")
-            cells = [c.rjust(w) if i == 0 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)) if w]
+            cells = [
+                c.rjust(w) if i == 0 else c.ljust(w)
+                for i, (c, w) in enumerate(zip(row, widths, strict=True))
+                if w
+            ]
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
 
@@ -240,7 +250,9 @@ class Tape:
         for key, new in (inputs or {}).items():
             v = self._leaf(key)
             if np.shape(new) != v.shape:
-                raise ValueError(f"inputs[{key!r}] has shape {np.shape(new)}; the leaf has {v.shape}")
+                raise ValueError(
+                    f"inputs[{key!r}] has shape {np.shape(new)}; the leaf has {v.shape}"
+                )
             data[v._n] = new if np.ndim(new) == 0 else np.asarray(new)
         for v in self.values:
             if v._n in data:
@@ -280,10 +292,13 @@ class Tape:
                 "entries": [
                     {
                         "number": e.number, "name": e.name, "op": e.op,
-                        "inputs": [i if isinstance(i, int) else {"constant": _plain(i[0])} for i in e.inputs],
+                        "inputs": [
+                            i if isinstance(i, int) else {"constant": _plain(*i)} for i in e.inputs
+                        ],
                         "params": {k: _plain(p) for k, p in e.params.items()},
                         "shape": list(np.shape(e.primal)), "primal": _plain(e.primal),
-                        "derivatives": [_plain(d) for d in e.derivatives], "adjoint": _plain(e.adjoint),
+                        "derivatives": [_plain(d) for d in e.derivatives],
+                        "adjoint": _plain(e.adjoint),
                     }
                     for e in self
                 ],
@@ -327,7 +342,9 @@ class Tape:
                 continue  # a rebound leaf: what the op saw is gone
             with np.errstate(all="ignore"):
                 again = v._op.run([raw(a) for a in args], sweep.parameters(v))
-            if np.shape(again) != v.shape or not np.allclose(again, v._data, 1e-12, 1e-300, equal_nan=True):
+            if np.shape(again) != v.shape or not np.allclose(
+                again, v._data, 1e-12, 1e-300, equal_nan=True
+            ):
                 raise AssertionError(f"{v._op} number {v._n} does not give its primal again")
 
 
@@ -358,11 +375,13 @@ def _cells(e: Entry, digits: int) -> list[str]:
         return f"<{'×'.join(map(str, np.shape(x)))}>"
 
     inputs = ", ".join(str(i) if isinstance(i, int) else show(i[0]) for i in e.inputs)
-    params = ", ".join(f"{k}={_short(p)}" for k, p in e.params.items() if p is not None and p is not False)
+    params = ", ".join(
+        f"{k}={_short(p)}" for k, p in e.params.items() if p is not None and p is not False
+    )
     local = ", ".join(show(d) for d in e.derivatives if d is not None)
     return [
-        str(e.number), e.name or "", f"{e.op}({params})" if params else e.op, inputs, show(e.primal),
-        local, "not computed" if e.adjoint is None else show(e.adjoint),
+        str(e.number), e.name or "", f"{e.op}({params})" if params else e.op, inputs,
+        show(e.primal), local, "not computed" if e.adjoint is None else show(e.adjoint),
     ]  # fmt: skip
 
 

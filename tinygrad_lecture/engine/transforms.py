@@ -72,9 +72,10 @@ class _Run:
             adjoint = sweep.reverse_recorded(self.nodes, live, self.floor)
             return [_as_value(adjoint.get(v._n, 0.0), v) for v in self.inputs]
         sweep.reverse(self.nodes, live, self.floor)
-        grads = []
+        grads: list[Any] = []
         for v in self.inputs:
-            grads.append(_zeros(v._data) if v._grad is None else v.grad)
+            g: Any = v.grad
+            grads.append(_zeros(v._data) if g is None else g)
             v._grad = None
         return grads
 
@@ -110,7 +111,7 @@ def _detached(x: Any) -> Any:
     return x._data if isinstance(x, Value) else x
 
 
-def _positions(chosen: tuple[int, ...], n: int) -> list[int]:
+def _positions(chosen: tuple[Any, ...], n: int) -> list[int]:
     positions = []
     for i in chosen:
         if not isinstance(i, (int, np.integer)) or not -n <= i < n:
@@ -134,7 +135,11 @@ def _as_value(x: Any, like: Any) -> Value:
     if isinstance(x, Value):
         return x
     shape = np.shape(raw(like))
-    return leaf(np.full(shape, x, getattr(raw(like), "dtype", float)) if shape and np.shape(x) != shape else x)
+    return leaf(
+        np.full(shape, x, getattr(raw(like), "dtype", float))
+        if shape and np.shape(x) != shape
+        else x
+    )
 
 
 def _checked(tree: Any, structure_of: Any, what: str) -> list[Any]:
@@ -152,7 +157,11 @@ def _checked(tree: Any, structure_of: Any, what: str) -> list[Any]:
 
 
 def _real(x: Any) -> Any:
-    return float(x) if np.ndim(x) == 0 else np.array(x, dtype=np.result_type(np.asarray(x), np.float16))
+    return (
+        float(x)
+        if np.ndim(x) == 0
+        else np.array(x, dtype=np.result_type(np.asarray(x), np.float16))
+    )
 
 
 def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
@@ -242,8 +251,13 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
         seeds = _checked(cotangents, run.output, "cotangents")
         outputs = nest.flatten(run.output)[0]
         if not run.record and any(isinstance(s, Value) for s in seeds):
-            raise TypeError("cotangents hold Values: call tg.vjp with Values to differentiate twice")
-        fitted = [s if isinstance(s, Value) else sweep.fit(s, raw(o)) for s, o in zip(seeds, outputs, strict=True)]
+            raise TypeError(
+                "cotangents hold Values: call tg.vjp with Values to differentiate twice"
+            )
+        fitted = [
+            s if isinstance(s, Value) else sweep.fit(s, raw(o))
+            for s, o in zip(seeds, outputs, strict=True)
+        ]
         return tuple(run.arrange(run.pull(list(zip(outputs, fitted, strict=True)))))
 
     return run.result(), pullback
@@ -278,7 +292,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     return run.result(), nest.unflatten(nest.flatten(run.output)[1], pushed)
 
 
-def jacobian(f: Callable[..., Any], argnums: ArgNums = 0, mode: str = "reverse") -> Callable[..., Any]:
+def jacobian(
+    f: Callable[..., Any], argnums: ArgNums = 0, mode: str = "reverse"
+) -> Callable[..., Any]:
     """Return a function that gives all partial derivatives of `f`.
 
     Parameters
@@ -320,9 +336,11 @@ def _by_rows(run: _Run) -> list[list[Any]]:
     blocks = []
     for o in nest.flatten(run.output)[0]:
         rows = [run.pull([(o, seed)]) for seed in _units(raw(o))]
-        blocks.append([
-            _joined([row[k] for row in rows], np.shape(raw(o)), v.shape, 0) for k, v in enumerate(run.inputs)
-        ])  # fmt: skip
+        columns = zip(*rows, strict=True) if rows else [()] * len(run.inputs)
+        shapes = [v.shape for v in run.inputs]
+        blocks.append(
+            [_joined(list(c), np.shape(raw(o)), s, 0) for c, s in zip(columns, shapes, strict=True)]
+        )
     return blocks
 
 
@@ -332,7 +350,10 @@ def _by_columns(run: _Run) -> list[list[Any]]:
     for k, v in enumerate(run.inputs):
         columns = []
         for unit in _units(v._data):
-            tangents = [unit if j == k else np.zeros(w.shape) if w.ndim else 0.0 for j, w in enumerate(run.inputs)]
+            tangents = [
+                unit if j == k else np.zeros(w.shape) if w.ndim else 0.0
+                for j, w in enumerate(run.inputs)
+            ]
             columns.append(run.push(tangents))
         for j, o in enumerate(outputs):
             blocks[j].append(_joined([c[j] for c in columns], np.shape(raw(o)), v.shape, -1))

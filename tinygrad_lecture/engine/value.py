@@ -64,7 +64,7 @@ class Value:
     _data: Any
     _grad: Any
     _n: int
-    _op: Op | None
+    _op: Any  # a row of the op table, or None for a leaf
     _a: Any
     _b: Any
     _p: Any
@@ -88,7 +88,7 @@ class Value:
     def data(self, new_data: Any) -> None:
         if self._a is not None:
             raise TypeError(
-                f"data of {self._describe()} is the result of {self._op.name}: only a leaf's "  # type: ignore[union-attr]
+                f"data of {self._describe()} is the result of {self._op.name}: only a leaf's "
                 "data can be rebound; use .detach() to get a leaf"
             )
         fresh = new_data if type(new_data) is float else _leaf_data(new_data)
@@ -109,7 +109,7 @@ class Value:
     def grad(self) -> Any:
         """The adjoint, or None if no backward pass has reached this value."""
         g = self._grad
-        if g is None or type(g) is float and type(self._data) is float:
+        if g is None or (type(g) is float and type(self._data) is float):
             return g
         if type(g) is float:
             g = self._grad = sweep.zero_filled(self)
@@ -169,7 +169,7 @@ class Value:
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
         if self._a is not None:
             raise TypeError(
-                f"deepcopy of {self._describe()}: it is the result of {self._op.name}, and its "  # type: ignore[union-attr]
+                f"deepcopy of {self._describe()}: it is the result of {self._op.name}, and its "
                 "history is not copied; use .detach(), or copy the leaves and record again"
             )
         twin = type(self).__new__(type(self))
@@ -238,12 +238,16 @@ class Value:
         return f"Value {self.name}" if self.name else f"a Value of shape {self.shape}"
 
     def __repr__(self) -> str:
-        data = repr(self._data) if type(self._data) is float else np.array2string(
-            self._data, separator=", ", threshold=50, prefix="Value("
+        data = (
+            repr(self._data)
+            if type(self._data) is float
+            else np.array2string(self._data, separator=", ", threshold=50, prefix="Value(")
         )
         dtype = "" if self.dtype == np.float64 else f", dtype={self.dtype}"
-        grad = "not computed" if self._grad is None else (
-            repr(self.grad) if self.ndim == 0 else f"<{self.dtype}{list(self.shape)}>"
+        grad = (
+            "not computed"
+            if self._grad is None
+            else (repr(self.grad) if self.ndim == 0 else f"<{self.dtype}{list(self.shape)}>")
         )
         name = f", name={self.name!r}" if self.name else ""
         return f"Value({data}{dtype}, grad={grad}{name})"
@@ -266,7 +270,9 @@ class Value:
             )
 
     def __float__(self) -> float:
-        self._refuse_number("float() or a math function", "tg.exp(v) and the like, which are tracked")
+        self._refuse_number(
+            "float() or a math function", "tg.exp(v) and the like, which are tracked"
+        )
         return self.item()
 
     def __int__(self) -> int:
@@ -299,13 +305,13 @@ class Value:
     def _refuse_write(self) -> None:
         if self._a is not None:
             raise ValueError(
-                f"write into data of {self._describe()}: it is the result of {self._op.name} and "  # type: ignore[union-attr]
+                f"write into data of {self._describe()}: it is the result of {self._op.name} and "
                 "belongs to the record; copy it first: v.data.copy()"
             )
         users = [user for user in (ref() for ref in self._q or ()) if user is not None]
         if users:
             raise ValueError(
-                f"write into data of {self._describe()}: {users[-1]._op.name} (record number "  # type: ignore[union-attr]
+                f"write into data of {self._describe()}: {users[-1]._op.name} (record number "
                 f"{users[-1]._n}) still needs the array for its derivative; rebind instead "
                 "(p.data = new, or p.data -= step), or drop the output first"
             )
@@ -339,7 +345,7 @@ class Value:
         def __ne__(self, other: object) -> Any: ...
         def __getitem__(self, key: Any) -> Value: ...
         @property
-        def T(self) -> Value: ...
+        def T(self) -> Value: ...  # noqa: N802, D102 - NumPy's name; documented at transpose
         def __getattr__(self, name: str) -> Callable[..., Value]: ...
 
 

@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 
 from ..value import apply
-from .table import ARGUMENTS, NAMES, PUBLIC, TABLE, _rule, document, elementwise_row, publish, register
+from .table import (
+    ARGUMENTS,
+    NAMES,
+    PUBLIC,
+    TABLE,
+    _rule,
+    document,
+    elementwise_row,
+    register,
+)
 
 
 def op(
-    name: str,
+    name: Any,
     forward: Callable[..., Any],
     derivatives: str | Callable[..., Any] | tuple[str | Callable[..., Any], ...],
     *,
@@ -82,25 +91,30 @@ def op(
             try:
                 rule = _rule(name, names, rule)
             except SyntaxError as error:
-                raise ValueError(f"derivatives: {rule!r} is not an expression: {error.msg}") from None
+                raise ValueError(
+                    f"derivatives: {rule!r} is not an expression: {error.msg}"
+                ) from None
         elif callable(rule):
             _check_arity("derivatives", rule, arity + 1)
         else:
             raise TypeError(f"derivatives have to be text or callables, not {type(rule).__name__}")
         partials.append(rule)
     where = domain if isinstance(domain[0], tuple) else (domain,) * arity
-    if len(where) != arity or any(not low <= high for low, high in where):  # type: ignore[misc]
+    if len(where) != arity or any(not low <= high for low, high in where):
         raise ValueError(f"domain={domain} has to give low <= high for each of {arity} operands")
     row = elementwise_row(
-        name, forward, tuple(partials), symbol=symbol or name, formula=formula or f"{name}({names[5:]})",
-        derivatives=tuple(r if isinstance(r, str) else getattr(r, "__name__", "rule") for r in rules),
-        domain=tuple((float(low), float(high)) for low, high in where),  # type: ignore[misc]
+        name, forward, tuple(partials), symbol=symbol or name,
+        formula=formula or f"{name}({names[5:]})",
+        derivatives=tuple(r if isinstance(r, str) else "by a callable" for r in rules),
+        domain=tuple((float(low), float(high)) for low, high in where),
         analytic=analytic,
     )  # fmt: skip
 
     def function(*args: Any) -> Any:
         if len(args) != arity:
-            raise TypeError(f"{name} takes {arity} operand{'s' * (arity > 1)}, and {len(args)} came")
+            raise TypeError(
+                f"{name} takes {arity} operand{'s' * (arity > 1)}, and {len(args)} came"
+            )
         return apply(row, args)
 
     function.__name__ = function.__qualname__ = name

@@ -10,7 +10,7 @@ import numpy as np
 from ..modes import HOT
 from ..value import Value, apply, raw
 from . import numerics
-from .table import NAMES, elementwise, elementwise_row, linear, publish, register, _rule
+from .table import NAMES, _rule, elementwise, elementwise_row, linear, publish, register
 
 WIDE = ((-3.0, 3.0),)
 POSITIVE = ((0.3, 3.0),)
@@ -165,7 +165,7 @@ arctan = elementwise(
 )  # fmt: skip
 arctan2 = elementwise(
     "arctan2", "atan2(x, y)", ("y / (x * x + y * y)", "-x / (x * x + y * y)"), np.arctan2,
-    domain=APART, analytic=False, summary="Angle of the point (y, x); the arguments are NumPy's order",
+    domain=APART, analytic=False, summary="Angle of the point (y, x), in NumPy's order",
 )  # fmt: skip
 sinh = elementwise("sinh", "sinh(x)", "cosh(x)", np.sinh, summary="Hyperbolic sine")
 cosh = elementwise("cosh", "cosh(x)", "sinh(x)", np.cosh, summary="Hyperbolic cosine")
@@ -239,8 +239,8 @@ _LEAKY = register(
         formula="x if x > 0 else slope * x", derivatives=("1 if x > 0 else slope",), bounded=True,
         branch=_rule("leaky_relu", "x, slope", "x > 0"), analytic=False,
         cases=lambda rng: ((rng.uniform(-2.0, -0.2, (2, 3)),), {"slope": 0.1}),
-    )  # fmt: skip
-)
+    )
+)  # fmt: skip
 
 
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
@@ -275,8 +275,8 @@ _ELU = register(
         derivatives=("1 if x > 0 else out + alpha",),
         branch=_rule("elu", "x, alpha", "x > 0"),
         cases=lambda rng: ((rng.uniform(-2.0, -0.2, (2, 3)),), {"alpha": 1.3}),
-    )  # fmt: skip
-)
+    )
+)  # fmt: skip
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
@@ -305,8 +305,10 @@ publish("elu", elu)
 
 # ----------------------------------------------------------------------------------- choices
 
+_TIE = "0.5 * (raw(x) == raw(y))"
+
 maximum = elementwise(
-    "maximum", "max(x, y)", tuple(f"(raw({a}) > raw({b})) + 0.5 * (raw(x) == raw(y))" for a, b in ("xy", "yx")),
+    "maximum", "max(x, y)", (f"(raw(x) > raw(y)) + {_TIE}", f"(raw(y) > raw(x)) + {_TIE}"),
     np.maximum, domain=APART, branch="np.sign(x - y)", analytic=False, symbol="max", bounded=True,
     scalar=(
         "x if x > y or x != x else y",
@@ -316,7 +318,7 @@ maximum = elementwise(
     summary="The larger of two; at a tie each has half of the derivative",
 )  # fmt: skip
 minimum = elementwise(
-    "minimum", "min(x, y)", tuple(f"(raw({a}) < raw({b})) + 0.5 * (raw(x) == raw(y))" for a, b in ("xy", "yx")),
+    "minimum", "min(x, y)", (f"(raw(x) < raw(y)) + {_TIE}", f"(raw(y) < raw(x)) + {_TIE}"),
     np.minimum, domain=APART, branch="np.sign(x - y)", analytic=False, symbol="min", bounded=True,
     scalar=(
         "x if x < y or x != x else y",
@@ -332,8 +334,8 @@ _CLIP = register(
         formula="min(max(x, low), high)", derivatives=("1 if low < x < high else 0",),
         branch=lambda x, low, high: _side(x, low, high), analytic=False, bounded=True,
         cases=lambda rng: ((rng.uniform(-0.4, 0.4, (2, 3)),), {"low": -0.5, "high": 0.5}),
-    )  # fmt: skip
-)
+    )
+)  # fmt: skip
 
 
 def _side(x: Any, low: float | None, high: float | None) -> Any:

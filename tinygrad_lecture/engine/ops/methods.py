@@ -12,12 +12,12 @@ import numpy as np
 from ..value import Value, note_branch, raw
 from .table import FUNCTIONS, PUBLIC, UFUNCS
 
-METHODS = (
-    "exp expm1 log log1p log2 log10 sqrt cbrt square reciprocal sin cos tan arcsin arccos arctan "
-    "sinh cosh tanh arcsinh arccosh arctanh sigmoid log_sigmoid softplus relu leaky_relu elu erf "
-    "abs sign clip sum mean var std prod max min logsumexp norm cumsum cumprod softmax "
-    "log_softmax dot reshape ravel transpose swapaxes squeeze repeat take diagonal trace astype"
-).split()
+METHODS = """
+    exp expm1 log log1p log2 log10 sqrt cbrt square reciprocal sin cos tan arcsin arccos arctan
+    sinh cosh tanh arcsinh arccosh arctanh sigmoid log_sigmoid softplus relu leaky_relu elu erf
+    abs sign clip sum mean var std prod max min logsumexp norm cumsum cumprod softmax
+    log_softmax dot reshape ravel transpose swapaxes squeeze repeat take diagonal trace astype
+""".split()  # noqa: SIM905 - sixty names read better as words
 """Public functions that are methods as well; NumPy's or PyTorch's tensors have most of them."""
 
 for _name in METHODS:
@@ -34,7 +34,14 @@ def _comparison(compare: Callable[[Any, Any], Any], symbol: str) -> Callable[[Va
     return method
 
 
-for _name, _symbol in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="), ("ne", "!=")):
+for _name, _symbol in (
+    ("lt", "<"),
+    ("le", "<="),
+    ("gt", ">"),
+    ("ge", ">="),
+    ("eq", "=="),
+    ("ne", "!="),
+):
     setattr(Value, f"__{_name}__", _comparison(getattr(operator, _name), _symbol))
 
 # NumPy functions whose results carry no derivative by nature: they answer with plain arrays.
@@ -106,8 +113,10 @@ def _plain(x: Any) -> Any:
 
 def _nearest(name: str) -> str:
     near = difflib.get_close_matches(name, PUBLIC, 1, 0.5)
-    return f"; the nearest op is tg.{near[0]}" if near else "; tg.op(...) adds one" + (
-        ", and .data gives the bare array"
+    return (
+        f"; the nearest op is tg.{near[0]}"
+        if near
+        else "; tg.op(...) adds one" + (", and .data gives the bare array")
     )
 
 

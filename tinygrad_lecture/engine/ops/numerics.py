@@ -101,7 +101,9 @@ def _shifted(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
     if np.any(infinite):
         hot = np.isposinf(np.real(x))
         several = np.sum(hot, axis=axis, keepdims=True) > 1
-        e = np.where(infinite, np.where(several, np.nan, hot * 1.0), np.exp(x - np.where(infinite, 0, top)))
+        e = np.where(
+            infinite, np.where(several, np.nan, hot * 1.0), np.exp(x - np.where(infinite, 0, top))
+        )
         return e.astype(np.result_type(x)), top
     top = np.where(np.isneginf(top), np.zeros_like(top), top)
     return np.exp(x - top), top
@@ -131,7 +133,9 @@ def log_softmax(x: Any, axis: tuple[int, ...]) -> Any:
     e, top = _shifted(x, axis)
     with np.errstate(invalid="ignore", divide="ignore"):
         if np.any(np.isposinf(top)):
-            return np.where(np.isposinf(top), np.log(e), x - top - np.log(np.sum(e, axis=axis, keepdims=True)))
+            return np.where(
+                np.isposinf(top), np.log(e), x - top - np.log(np.sum(e, axis=axis, keepdims=True))
+            )
         return x - top - np.log(np.sum(e, axis=axis, keepdims=True))
 
 
@@ -156,6 +160,8 @@ def is_basic(index: Any) -> bool:
     """Whether an index is made of ints, slices, ellipsis and newaxis alone: nothing twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(
-        p is None or p is Ellipsis or isinstance(p, (int, np.integer, slice)) and not isinstance(p, bool)
+        p is None
+        or p is Ellipsis
+        or (isinstance(p, (int, np.integer, slice)) and not isinstance(p, bool))
         for p in parts
     )

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..value import Value, apply, raw
-from .shaping import axes_of, operand, ravel, reshape, shape_of, swapaxes
+from .shaping import axes_of, operand, ravel, reshape, shape_of
 from .table import Op, composed, linear, publish, register, select_product
+
+
+def _flipped(x: Any) -> Any:
+    """Exchange the last two axes."""
+    return x.swapaxes(-1, -2)
 
 
 def _matmul_left(g: Any, a: Any, b: Any) -> Any:
@@ -19,7 +24,7 @@ def _matmul_left(g: Any, a: Any, b: Any) -> Any:
         return g * row if not np.ndim(raw(g)) else row
     if len(shape_of(a)) == 1:
         return reshape(b @ reshape(g, (*shape_of(g), 1)), shape_of(b)[:-1])
-    return g @ swapaxes(b, -1, -2)
+    return g @ _flipped(b)
 
 
 def _matmul_right(g: Any, a: Any, b: Any) -> Any:
@@ -29,23 +34,23 @@ def _matmul_right(g: Any, a: Any, b: Any) -> Any:
             return g * a
         return reshape(a, (-1, 1)) * reshape(g, (*shape_of(g)[:-1], 1, shape_of(g)[-1]))
     if len(shape_of(b)) == 1:
-        return reshape(swapaxes(a, -1, -2) @ reshape(g, (*shape_of(g), 1)), (*shape_of(a)[:-2], -1))
+        return reshape(_flipped(a) @ reshape(g, (*shape_of(g), 1)), (*shape_of(a)[:-2], -1))
     if len(shape_of(b)) == 2 and len(shape_of(a)) > 2:  # one product, not a stack to be summed
         flat = (-1, shape_of(a)[-1]), (-1, shape_of(g)[-1])
         return reshape(a, flat[0]).T @ reshape(g, flat[1])
-    return swapaxes(a, -1, -2) @ g
+    return _flipped(a) @ g
 
 
+_SHAPES = (
+    ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((4, 2, 3), (3, 2)),
+    ((2, 1, 2, 3), (4, 3, 2)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)),
+)  # fmt: skip
 _MATMUL = linear(
     "matmul", np.matmul,
     lambda g, a, b: select_product(lambda g, b: _matmul_left(g, a, b), g, b),
     lambda g, a, b: select_product(lambda g, a: _matmul_right(g, a, b), g, a),
     symbol="@", formula="x @ y",
     cases=lambda rng: (tuple(rng.normal(size=s) for s in _SHAPES[rng.integers(len(_SHAPES))]), {}),
-)  # fmt: skip
-_SHAPES = (
-    ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((4, 2, 3), (3, 2)),
-    ((2, 1, 2, 3), (4, 3, 2)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)),
 )  # fmt: skip
 
 
@@ -89,16 +94,27 @@ def _explicit(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str]
     inputs, arrow, output = text.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(shapes):
-        raise ValueError(f"subscripts {subscripts!r} name {len(terms)} operands, and {len(shapes)} came")
+        raise ValueError(
+            f"subscripts {subscripts!r} name {len(terms)} operands, and {len(shapes)} came"
+        )
     unused = [c for c in string.ascii_letters if c not in text]
-    most = max((len(s) - len(t.replace("...", "")) for t, s in zip(terms, shapes, strict=True) if "..." in t), default=0)
+    most = max(
+        (
+            len(s) - len(t.replace("...", ""))
+            for t, s in zip(terms, shapes, strict=True)
+            if "..." in t
+        ),
+        default=0,
+    )
     dots = "".join(unused[:most])
     written = []
     for term, shape in zip(terms, shapes, strict=True):
         own = len(shape) - len(term.replace("...", ""))
         term = term.replace("...", dots[most - own :] if own > 0 else "")
-        if len(term) != len(shape) or not term.isalpha() and term:
-            raise ValueError(f"subscripts {subscripts!r}: {term!r} does not fit an operand of shape {shape}")
+        if len(term) != len(shape) or (not term.isalpha() and term):
+            raise ValueError(
+                f"subscripts {subscripts!r}: {term!r} does not fit an operand of shape {shape}"
+            )
         written.append(term)
     if arrow:
         return written, output.replace("...", dots)
@@ -143,11 +159,15 @@ def _einsum_jvp(tangents: dict[int, Any], out: Any, *args: Any, **params: Any) -
 _EINSUM = register(
     Op(
         "einsum", "linear", -1,
-        lambda values, params: np.einsum(f"{','.join(params['terms'])}->{params['output']}", *values),
+        lambda values, params: np.einsum(_text(**params), *values),
         _einsum_vjp, _einsum_jvp, symbol="einsum", formula="Σ of products by subscripts",
         cases=lambda rng: _einsum_case(rng),
-    )  # fmt: skip
-)
+    )
+)  # fmt: skip
+
+
+def _text(terms: list[str], output: str) -> str:
+    return f"{','.join(terms)}->{output}"
 
 
 def _einsum_case(rng: np.random.Generator) -> Any:
@@ -174,7 +194,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     [[1.0, 0.0], [0.0, 1.0]]
     """
     if not isinstance(subscripts, str):
-        raise TypeError(f"subscripts have to be text such as 'ij,jk->ik', not {type(subscripts).__name__}")
+        raise TypeError(
+            f"subscripts have to be text such as 'ij,jk->ik', not {type(subscripts).__name__}"
+        )
     args = tuple(operand(x) for x in operands)
     terms, output = _explicit(subscripts, [shape_of(a) for a in args])
     return apply(_EINSUM, args, {"terms": terms, "output": output})
@@ -204,12 +226,19 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
         left, right = tuple(range(n - int(axes), n)), tuple(range(int(axes)))
     else:
         left, right = axes_of(axes[0], n, "tensordot"), axes_of(axes[1], m, "tensordot")
-    if len(left) != len(right) or any(shape_of(x)[i] != shape_of(y)[j] for i, j in zip(left, right, strict=True)):
-        raise ValueError(f"tensordot of shapes {shape_of(x)} and {shape_of(y)} over axes={axes}: they do not pair up")
+    if len(left) != len(right) or any(
+        shape_of(x)[i] != shape_of(y)[j] for i, j in zip(left, right, strict=True)
+    ):
+        raise ValueError(
+            f"tensordot over axes={axes} of shapes {shape_of(x)} and {shape_of(y)}: the lengths "
+            "do not pair up"
+        )
     a, b = string.ascii_lowercase[:n], list(string.ascii_uppercase[:m])
     for i, j in zip(left, right, strict=True):
         b[j] = a[i]
-    rest = "".join(c for i, c in enumerate(a) if i not in left) + "".join(c for j, c in enumerate(b) if j not in right)
+    rest = "".join(c for i, c in enumerate(a) if i not in left) + "".join(
+        c for j, c in enumerate(b) if j not in right
+    )
     return einsum(f"{a},{''.join(b)}->{rest}", x, y)
 
 
@@ -244,6 +273,16 @@ def outer(x: Any, y: Any) -> Any:
     return reshape(x, (-1, 1)) * ravel(y)
 
 
-composed("tensordot", tensordot, lambda rng: ((rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 3, 2))), {"axes": ((1, 2), (1, 0))}), [np.tensordot])
-composed("dot", dot, lambda rng: ((rng.normal(size=(2, 3)), rng.normal(size=(2, 3, 2))), {}), [np.dot])
+composed(
+    "tensordot",
+    tensordot,
+    lambda rng: (
+        (rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 3, 2))),
+        {"axes": ((1, 2), (1, 0))},
+    ),
+    [np.tensordot],
+)
+composed(
+    "dot", dot, lambda rng: ((rng.normal(size=(2, 3)), rng.normal(size=(2, 3, 2))), {}), [np.dot]
+)
 composed("outer", outer, lambda rng: ((rng.normal(size=2), rng.normal(size=3)), {}), [np.outer])

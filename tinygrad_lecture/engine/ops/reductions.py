@@ -11,13 +11,25 @@ import numpy as np
 from ..value import Value, apply, raw
 from . import numerics
 from .elementwise import where
-from .shaping import axes_of, broadcast_to, concatenate, flip, operand, reshape, take_along_axis, transpose
-from .table import Call, composed, linear, other, publish, reduction, select
+from .shaping import (
+    at_add,
+    axes_of,
+    broadcast_to,
+    concatenate,
+    flip,
+    operand,
+    reshape,
+    take_along_axis,
+    transpose,
+)
+from .table import Call, linear, other, publish, reduction, select
 
 Axis = int | tuple[int, ...] | None
 
 
-def _case(name_to_value: Callable[[np.random.Generator], Any]) -> Callable[[np.random.Generator], Call]:
+def _case(
+    name_to_value: Callable[[np.random.Generator], Any],
+) -> Callable[[np.random.Generator], Call]:
     """Make cases that reduce over all axes, one, or two, with and without keeping them."""
 
     def cases(rng: np.random.Generator) -> Call:
@@ -37,8 +49,10 @@ def _distinct(rng: np.random.Generator) -> Any:
 
 def _reduce(row: Any, x: Any, axis: Axis, keepdims: bool, **params: Any) -> Any:
     x = operand(x)
-    params["axis"] = axes_of(axis, np.ndim(raw(x)), row.name)
-    return apply(row, (x,), {**params, "keepdims": bool(keepdims)})
+    axes = axes_of(axis, np.ndim(raw(x)), row.name)
+    if row is _MEAN or params:
+        _nonempty(row.name, x, axes, params.get("ddof", 0))
+    return apply(row, (x,), {"axis": axes, **params, "keepdims": bool(keepdims)})
 
 
 def count(x: Any, axis: tuple[int, ...]) -> int:
@@ -50,6 +64,8 @@ def _spread(g: Any, x: Any, axis: tuple[int, ...]) -> Any:
     shape = np.shape(raw(x))
     if not shape:
         return g
+    if type(g) is float:
+        return np.full(shape, g, raw(x).dtype)
     kept = reshape(g, tuple(1 if i in axis else n for i, n in enumerate(shape)))
     return broadcast_to(kept, shape)
 
@@ -189,19 +205,15 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tg.grad(tg.mean)([1.0, 2.0])
     [0.5, 0.5]
     """
-    _nonempty("mean", x, axis)
     return _reduce(_MEAN, x, axis, keepdims)
 
 
-def _nonempty(name: str, x: Any, axis: Axis, ddof: float = 0) -> None:
-    x = raw(operand(x))
-    n = count(x, axes_of(axis, np.ndim(x), name))
+def _nonempty(name: str, x: Any, axis: tuple[int, ...], ddof: float) -> None:
+    n = count(x, axis)
     if n <= ddof:
         raise ValueError(
-            f"{name} over {n} element{'s' * (n != 1)} with ddof={ddof:g}: it divides by n - ddof, "
-            "so n has to be larger"
-            if ddof or name in ("var", "std")
-            else f"{name} over no elements: x has shape {np.shape(x)}, axis={axis}"
+            f"{name} over {n} element{'s' * (n != 1)}, x of shape {np.shape(raw(x))}, with "
+            f"ddof={ddof:g}: it divides by n - ddof, so n has to be larger"
         )
 
 
@@ -219,7 +231,6 @@ def var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> A
     >>> tg.grad(tg.var)([1.0, 3.0])
     [-1.0, 1.0]
     """
-    _nonempty("var", x, axis, ddof)
     return _reduce(_VAR, x, axis, keepdims, ddof=ddof)
 
 
@@ -237,7 +248,6 @@ def std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> A
     >>> tg.grad(tg.std)([1.0, 3.0])
     [-0.5, 0.5]
     """
-    _nonempty("std", x, axis, ddof)
     return _reduce(_STD, x, axis, keepdims, ddof=ddof)
 
 
@@ -315,7 +325,7 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
     >>> tg.grad(tg.norm)([0.0, 0.0])
     [0.0, 0.0]
     """
-    if ord in (None, "fro") or ord == 2 and (axis is not None or np.ndim(raw(operand(x))) <= 1):
+    if ord in (None, "fro") or (ord == 2 and (axis is not None or np.ndim(raw(operand(x))) <= 1)):
         return _reduce(_NORM, x, axis, keepdims)
     if ord in (1, math.inf) and (isinstance(axis, int) or np.ndim(raw(operand(x))) <= 1):
         size = abs(operand(x))
@@ -379,13 +389,12 @@ def _stacked(rows: list[Any], axis: int, like: Any) -> Any:
 
 def _cumprod_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     """Σ_{j≥k} g_j Π_{i≤j, i≠k} x_i, by a recurrence that never divides."""
-    before, rest = [], None
     gs, xs = _rows(g, axis), _rows(x, axis)
-    for k in range(len(xs)):
-        before.append(before[-1] * xs[k - 1] if k else None)
-        if k == 0:
-            before[0] = np.ones(np.shape(raw(xs[0]))) if np.ndim(raw(xs[0])) else 1.0
-    parts = []
+    before: list[Any] = [np.ones(np.shape(raw(xs[0])))] if xs else []
+    for xk in xs[:-1]:
+        before.append(before[-1] * xk)
+    parts: list[Any] = []
+    rest: Any = None
     for k in reversed(range(len(xs))):
         rest = gs[k] if rest is None else gs[k] + xs[k + 1] * rest
         parts.append(before[k] * rest)
@@ -497,9 +506,11 @@ def _nll(x: Any, labels: Any) -> Any:
 
 
 def _nll_slope(x: Any, labels: Any) -> Any:
-    hot = np.zeros(np.shape(raw(x)), raw(x).dtype)
-    hot[np.arange(len(labels)), labels] = 1.0
-    return softmax(x, 1) - hot
+    p = softmax(x, 1)
+    if isinstance(p, Value):
+        return at_add(p, (np.arange(len(labels)), labels), -1.0)
+    p[np.arange(len(labels)), labels] -= 1.0
+    return p
 
 
 _NLL = other(
@@ -542,7 +553,9 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     if len(shape) != 2:
         raise ValueError(f"logits have to have shape (N, C), not {shape}")
     if labels.shape != shape[:1]:
-        raise ValueError(f"labels have shape {labels.shape}; for logits {shape} it has to be {shape[:1]}")
+        raise ValueError(
+            f"labels have shape {labels.shape}; for logits {shape} it has to be {shape[:1]}"
+        )
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels have to be integers (class indices), not {labels.dtype}")
     if labels.size and not 0 <= labels.min() <= labels.max() < shape[1]:

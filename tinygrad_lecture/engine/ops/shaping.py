@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ def axes_of(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return the shape of a Value, array or number."""
-    return np.shape(raw(x))
+    shape: tuple[int, ...] = getattr(x, "shape", ())
+    return shape
 
 
 def operand(x: Any) -> Any:
@@ -58,7 +60,7 @@ _RESHAPE = linear(
 )  # fmt: skip
 _TRANSPOSE = linear(
     "transpose", lambda x, axes: np.transpose(x, axes),
-    lambda g, x, axes: transpose(g, tuple(int(i) for i in np.argsort(axes))), symbol="T",
+    lambda g, x, axes: transpose(g, tuple(sorted(axes, key=axes.__getitem__))), symbol="T",
     cases=lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (None, (1, 2, 0))[rng.integers(2)]}),
 )  # fmt: skip
 IDENTITY = linear(
@@ -83,6 +85,8 @@ def reshape(x: Any, shape: int | tuple[int, ...], *more: int) -> Any:
     >>> tg.reshape(tg.Value([1.0, 2.0, 3.0, 4.0]), (2, 2)).shape
     (2, 2)
     """
+    if type(x) is np.ndarray and isinstance(shape, tuple):
+        return x.reshape(shape)
     x = operand(x)
     shape = (shape, *more) if isinstance(shape, (int, np.integer)) else tuple(shape)
     return apply(_RESHAPE, (x,), {"shape": tuple(int(n) for n in shape)})
@@ -100,7 +104,7 @@ def ravel(x: Any) -> Any:
     return reshape(x, (-1,))
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None, *more: int) -> Any:
+def transpose(x: Any, axes: Any = None, *more: int) -> Any:
     """Permute the axes; reverse them by default.
 
     Examples
@@ -147,7 +151,9 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     ndim = len(shape_of(operand(x)))
     start, end = axes_of(source, ndim, "moveaxis"), axes_of(destination, ndim, "moveaxis")
     if len(start) != len(end):
-        raise ValueError(f"moveaxis: source={source} and destination={destination} differ in length")
+        raise ValueError(
+            f"moveaxis: source={source} and destination={destination} differ in length"
+        )
     order = [i for i in range(ndim) if i not in start]
     for to, i in sorted(zip(end, start, strict=True)):
         order.insert(to, i)
@@ -187,7 +193,11 @@ def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Any:
     >>> tg.grad(lambda x: tg.broadcast_to(x, (3,)).sum())(1.0)
     3.0
     """
-    return apply(_BROADCAST, (operand(x),), {"shape": (shape,) if isinstance(shape, int) else tuple(shape)})
+    if type(x) is np.ndarray:
+        return np.broadcast_to(x, shape)
+    return apply(
+        _BROADCAST, (operand(x),), {"shape": (shape,) if isinstance(shape, int) else tuple(shape)}
+    )
 
 
 def astype(x: Any, dtype: Any) -> Any:
@@ -232,7 +242,9 @@ def _index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(_index(part) for part in index)
     if isinstance(index, Value):
-        raise TypeError("an index has to be integers or booleans, and a Value came: use v.data.astype(int)")
+        raise TypeError(
+            "an index has to be integers or booleans, and a Value came: use v.data.astype(int)"
+        )
     if isinstance(index, (list, np.ndarray)):
         array = np.array(index)
         if array.size and array.dtype.kind not in "iub":
@@ -241,13 +253,17 @@ def _index(index: Any) -> Any:
     return index
 
 
-_GETITEM = linear(
+def _zeros(x: Any, g: Any) -> Any:
+    return np.zeros(shape_of(x), getattr(g, "dtype", None))
+
+
+_GETITEM: Op = linear(
     "getitem", lambda x, index: x[index],
-    lambda g, x, index: apply(_AT_ADD, (np.zeros(shape_of(x), getattr(g, "dtype", None)), g), {"index": index}),
+    lambda g, x, index: apply(_AT_ADD, (_zeros(x, g), g), {"index": index}),
     symbol="[ ]", formula="x[index]",
     cases=lambda rng: ((rng.normal(size=(3, 4)), _EXAMPLES[rng.integers(len(_EXAMPLES))]), {}),
 )  # fmt: skip
-_AT_ADD = linear(
+_AT_ADD: Op = linear(
     "at_add", lambda x, value, index: scatter_add(x, index, value),
     lambda g, x, value, index: g, lambda g, x, value, index: g[index], jointly=True,
     symbol="x[i] + v", formula="x with x[index] + value",
@@ -396,7 +412,9 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
         return ravel(x)[indices.ravel()]
     (axis,) = axes_of(axis, len(shape_of(x)), "take_along_axis")
     if indices.ndim != len(shape_of(x)):
-        raise ValueError(f"indices have {indices.ndim} axes, and x has {len(shape_of(x))}: they have to agree")
+        raise ValueError(
+            f"indices have {indices.ndim} axes, and x has {len(shape_of(x))}: they have to agree"
+        )
     place = [
         np.arange(n).reshape((1,) * i + (n,) + (1,) * (indices.ndim - i - 1))
         for i, n in enumerate(shape_of(x))
@@ -416,7 +434,9 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """
     x = operand(x)
     axes = axes_of(axis, len(shape_of(x)), "flip")
-    steps = tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(len(shape_of(x))))
+    steps = tuple(
+        slice(None, None, -1) if i in axes else slice(None) for i in range(len(shape_of(x)))
+    )
     return x[steps] if steps else x
 
 
@@ -487,9 +507,13 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return diagonal(x, offset, axis1, axis2).sum(axis=-1)
 
 
+def _inside(widths: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(a, a + n) for (a, _), n in zip(widths, shape, strict=True))
+
+
 _PAD = linear(
     "pad", lambda x, widths, constant: np.pad(x, widths, constant_values=constant),
-    lambda g, x, widths, constant: g[tuple(slice(a, a + n) for (a, _), n in zip(widths, shape_of(x), strict=True))],
+    lambda g, x, widths, constant: g[_inside(widths, shape_of(x))],
     cases=lambda rng: ((_small(rng), ((1, 2), (0, 1))), {}),
 )  # fmt: skip
 
@@ -511,7 +535,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     array([0., 1., 2.])
     """
     if mode != "constant":
-        raise ValueError(f"mode={mode!r}: pad knows 'constant' alone; build others with tg.concatenate")
+        raise ValueError(
+            f"mode={mode!r}: pad knows 'constant' alone; build others with tg.concatenate"
+        )
     x = operand(x)
     widths = np.broadcast_to(np.asarray(pad_width), (len(shape_of(x)), 2))
     if widths.dtype.kind not in "iu" or (widths < 0).any():
@@ -523,7 +549,10 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
 publish("pad", pad, [np.pad])
 for _name, _function, _numpy, _case in (
     ("take", take, np.take, lambda rng: ((_small(rng), [2, 0, 2], 1), {})),
-    ("take_along_axis", take_along_axis, np.take_along_axis, lambda rng: ((_small(rng), [[1, 1], [0, 2]], 1), {})),
+    (
+        "take_along_axis", take_along_axis, np.take_along_axis,
+        lambda rng: ((_small(rng), [[1, 1], [0, 2]], 1), {}),
+    ),
     ("flip", flip, np.flip, lambda rng: ((_small(rng), 1), {})),
     ("roll", roll, np.roll, lambda rng: ((_small(rng), 2, 1), {})),
     ("repeat", repeat, np.repeat, lambda rng: ((_small(rng), [1, 0, 2], 1), {})),
@@ -553,8 +582,8 @@ _CONCATENATE = register(
         _concatenate_vjp, _concatenate_jvp, symbol="concat", needed=frozenset(),
         formula="parts, one after the other",
         cases=lambda rng: (([rng.normal(size=(2, 3)), rng.normal(size=(1, 3))],), {"axis": 0}),
-    )  # fmt: skip
-)
+    )
+)  # fmt: skip
 
 
 def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
@@ -630,7 +659,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     else:
         cuts = [0, *(int(c) for c in sections), n]
     head = (slice(None),) * axis
-    return [x[(*head, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [x[(*head, slice(a, b))] for a, b in itertools.pairwise(cuts)]
 
 
 publish("concatenate", concatenate, [np.concatenate])

@@ -103,7 +103,10 @@ class Op:
         """Whether a record of this op needs the array of operand `i` later."""
         return self.needed is None or i in self.needed
 
-    fit = staticmethod(lambda c, a: _fit_recorded(c, a))
+    @staticmethod
+    def fit(c: Any, a: Value) -> Any:
+        """Give a tracked contribution the shape and dtype of its operand."""
+        return _fit_recorded(c, a)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the public function of the row."""
@@ -114,7 +117,9 @@ class Op:
         if self.cases is not None:
             return self.cases(rng)
         shapes: Sequence[tuple[int, ...]] = [(), ()] if rng.random() < 0.3 else [(2, 3), (3,)]
-        return tuple(draw(rng, s, lo, hi) for (lo, hi), s in zip(self.domain, shapes, strict=False)), {}
+        return tuple(
+            draw(rng, s, lo, hi) for (lo, hi), s in zip(self.domain, shapes, strict=False)
+        ), {}
 
     def with_scaled_derivative(self, factor: float) -> ScaledOp:
         """Return this row with every derivative multiplied by `factor`: a fault to be found."""
@@ -127,26 +132,30 @@ class ScaledOp:
     def __init__(self, row: Op, factor: float) -> None:
         self.name, self.kind, self.row, self.factor = row.name, row.kind, row, factor
         self.sample = row.sample
+        # a derivative that is 0 everywhere stays right when scaled: shift it instead
+        shift = factor - 1.0 if set(row.derivatives) == {"0.0"} else 0.0
         self.faulty = replace(
             row,
-            vjp=lambda *a, **k: row.vjp(*a, **k) * factor,
-            jvp=lambda *a, **k: row.jvp(*a, **k) * factor,
-            partials=tuple(lambda *a, d=d, **k: d(*a, **k) * factor for d in row.partials),
+            vjp=lambda i, g, *a, **k: row.vjp(i, g, *a, **k) * factor + g * shift,
+            jvp=lambda t, *a, **k: row.jvp(t, *a, **k) * factor + shift * sum(t.values()),
+            partials=tuple(lambda *a, d=d, **k: d(*a, **k) * factor + shift for d in row.partials),
         )
+        self.shift = shift
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the row, and spoil what it recorded."""
         start = next_number()
         out = self.row.call(*args, **kwargs)
         if self.row.kind == "composed":
-            spoilt = [_spoil(o, self.factor) for o in out] if isinstance(out, list) else _spoil(out, self.factor)
-            return spoilt
-        for v in sweep.collect(o for o in (out if isinstance(out, list) else [out]) if isinstance(o, Value)).values():
+            if isinstance(out, list):
+                return [_spoil(o, self.factor) for o in out]
+            return _spoil(out, self.factor)
+        for v in sweep.collect([out] if isinstance(out, Value) else []).values():
             if v._op is self.row and v._n > start:
                 v._op = self.faulty
                 if type(v._p) is float:
-                    v._p *= self.factor
-                    v._q = None if v._q is None else v._q * self.factor
+                    v._p = v._p * self.factor + self.shift
+                    v._q = None if v._q is None else v._q * self.factor + self.shift
         return out
 
 
@@ -160,15 +169,20 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...], low: float, high: flo
     return float(x) if shape == () else x
 
 
+def has_nan(x: np.ndarray[Any, Any]) -> bool:
+    """Whether a float array holds a nan: one dot product tells, without a temporary array."""
+    flat = x.ravel()
+    return math.isnan(flat.dot(flat))
+
+
 def select(g: Any, c: Any) -> Any:
     """Make an exactly zero adjoint contribute exactly zero, also times inf or nan.
 
-    Products that came out as nan are rare, and one dot product tells that there are none.
-    Tracked expressions pass through: while a derivative is recorded there is no short cut.
+    Products that came out as nan are rare, so that is looked for first.  Tracked expressions
+    pass through: while a derivative is being recorded there is no short cut.
     """
     if isinstance(c, np.ndarray):
-        flat = c.ravel()
-        if flat.dtype.kind == "f" and math.isnan(flat.dot(flat)):
+        if has_nan(c):
             return np.where(np.asarray(g) == 0, 0, c)
     elif not isinstance(c, Value) and c != c and g == 0:
         return 0.0
@@ -183,9 +197,9 @@ def select_product(rule: Rule, g: Any, w: Any) -> Any:
     applied to indicators, tells which results a non-zero adjoint reaches with inf or nan.
     """
     c = rule(g, w)
-    if isinstance(c, Value) or not isinstance(w, np.ndarray) or not np.any(np.isnan(c)):
+    if isinstance(c, Value) or not isinstance(w, np.ndarray):
         return c
-    if np.all(np.isfinite(w)):
+    if not has_nan(np.asarray(c)) or np.all(np.isfinite(w)):
         return c
     finite = rule(g, np.where(np.isfinite(w), w, 0.0))
     up, down = (np.asarray(g) > 0) * 1.0, (np.asarray(g) < 0) * 1.0
@@ -208,10 +222,7 @@ def _fit_recorded(c: Any, a: Value) -> Any:
     axes = tuple(range(extra)) + spread if extra >= 0 else ()
     if axes:
         c = NAMES["sum"](c, axis=axes)
-    if c.size == a.size:
-        c = NAMES["reshape"](c, a.shape)
-    else:
-        c = NAMES["broadcast_to"](c, a.shape)
+    c = NAMES["reshape" if c.size == a.size else "broadcast_to"](c, a.shape)
     return c if c.dtype == a.dtype else NAMES["astype"](c, a.dtype)
 
 
@@ -406,7 +417,9 @@ def elementwise_row(
 
     def run(values: Sequence[Any], params: dict[str, Any]) -> Any:
         if type(values[0]) is float and type(values[-1]) is float:
-            with np.errstate(all="ignore"):  # scalars follow IEEE without a word, arrays follow NumPy
+            with np.errstate(
+                all="ignore"
+            ):  # scalars follow IEEE without a word, arrays follow NumPy
                 return array(*values, **params)
         return array(*values, **params)
 
@@ -463,7 +476,9 @@ def reduction(name: str, run: Rule, derivative: Rule, **fields: Any) -> Op:
         g = kept(g, x, axis)
         return select(g, g * derivative(kept(out, x, axis), x, axis=axis, **params))
 
-    def jvp(t: dict[int, Any], out: Any, x: Any, *, axis: Any, keepdims: bool, **params: Any) -> Any:
+    def jvp(
+        t: dict[int, Any], out: Any, x: Any, *, axis: Any, keepdims: bool, **params: Any
+    ) -> Any:
         c = select(t[0], t[0] * derivative(kept(out, x, axis), x, axis=axis, **params))
         return NAMES["sum"](c, axis=axis, keepdims=keepdims)
 
@@ -501,7 +516,10 @@ def linear(name: str, run: Rule, *transposes: Rule, jointly: bool = False, **fie
 
 
 def other(name: str, run: Rule, vjp: Rule, jvp: Rule, **fields: Any) -> Op:
-    """Make a row of one operand from ``run(x, ...)``, ``vjp(g, out, x, ...)``, ``jvp(t, out, x, ...)``."""
+    """Make a row of one operand from its value and both rules, all written out.
+
+    The calls are ``run(x, ...)``, ``vjp(g, out, x, ...)`` and ``jvp(t, out, x, ...)``.
+    """
     fields.setdefault("symbol", name)
     return register(
         Op(
@@ -510,11 +528,13 @@ def other(name: str, run: Rule, vjp: Rule, jvp: Rule, **fields: Any) -> Op:
             lambda i, g, out, x, **params: vjp(g, out, x, **params),
             lambda t, out, x, **params: jvp(t[0], out, x, **params),
             **fields,
-        )  # fmt: skip
-    )
+        )
+    )  # fmt: skip
 
 
-def composed(name: str, function: Rule, cases: Rule, numpy: Sequence[Any] = (), **fields: Any) -> Rule:
+def composed(
+    name: str, function: Rule, cases: Rule, numpy: Sequence[Any] = (), **fields: Any
+) -> Rule:
     """List a function that is made of other rows, so that it is checked and found like them."""
     row = Op(name, "composed", -1, _no_rule, _no_rule, _no_rule, symbol=name, cases=cases, **fields)
     register(row, function, numpy)
