@@ -83,7 +83,7 @@ class _Run:
         """Return the tangents of the outputs for tangents of the inputs."""
         given = {v._n: t for v, t in zip(self.inputs, tangents, strict=True)}
         found = sweep.forward(self.nodes, given, record=self.record)
-        results = []
+        results: list[Any] = []
         for o in nest.flatten(self.output)[0]:
             t = found.get(o._n, 0.0) if isinstance(o, Value) else 0.0
             if self.record:

@@ -22,7 +22,7 @@ from .table import (
 
 
 def op(
-    name: Any,
+    name: str,
     forward: Callable[..., Any],
     derivatives: str | Callable[..., Any] | tuple[str | Callable[..., Any], ...],
     *,
@@ -73,7 +73,7 @@ def op(
     (-0.7788007830714049, -2.0)
     >>> tg.remove_op("gauss")
     """
-    if not (isinstance(name, str) and name.isidentifier()):
+    if not str(name).isidentifier():
         raise ValueError(f"name={name!r} has to be an identifier, as it becomes a function's name")
     if name in TABLE:
         raise ValueError(f"name={name!r}: the op table has that row already; choose another name")

@@ -1,0 +1,124 @@
+"""``tinygrad-lecture train``: train a classifier, test it, write it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..train import (
+    ProgressBar,
+    Report,
+    Settings,
+    format_confusion,
+    resume_classifier,
+    train_classifier,
+)
+
+__all__ = ["add_parser", "run"]
+
+DESCRIPTION = """\
+Train a classifier (standardization, then linear layers with ReLU) on DATASET: digits, moons, circles,
+spirals, xor, or a folder of IDX files such as MNIST's.  The weights of the epoch with the smallest
+validation loss are kept, tested and written.  What is not given comes from the data set's recipe."""
+
+EPILOG = """\
+examples:
+  tinygrad-lecture train digits
+  tinygrad-lecture train spirals --hidden 32,32 --lr 0.1 --seed 1 --out runs/small
+  tinygrad-lecture train --resume runs/small --epochs 200
+
+files in DIR: model.npz (best weights), config.json, metrics.csv (a row per epoch), checkpoint.npz (the
+whole state after the last finished epoch).  Ctrl-C ends cleanly: the best model so far is tested and
+written, the exit code is 130, and --resume goes on, bit for bit as if nothing had happened.  A loss that
+is not finite ends the run with exit code 1; the best model before is kept."""
+
+GIVEN = ("hidden", "epochs", "lr", "batch", "momentum", "weight_decay", "seed")
+
+
+def _hidden(text: str) -> tuple[int, ...]:
+    if text.strip() == "none":
+        return ()
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"widths separated by commas (64,32) or none are needed, got {text!r}"
+        ) from None
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a classifier on digits, toy data or IDX files",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="name or folder (see above)")
+    parser.add_argument("--hidden", type=_hidden, metavar="64,32", help="widths of hidden layers")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs in all")
+    parser.add_argument("--lr", type=float, metavar="X", help="learning rate")
+    parser.add_argument("--batch", type=int, metavar="N", help="samples per step")
+    parser.add_argument("--momentum", type=float, metavar="X", help="default 0.9")
+    parser.add_argument("--weight-decay", type=float, metavar="X", help="L2 penalty")
+    parser.add_argument("--seed", type=int, metavar="N", help="of start weights and order; default 0")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/DATASET")
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in DIR")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train or resume, report, and return 0, 1 (diverged) or 130 (Ctrl-C)."""
+    given = {name: getattr(args, name) for name in GIVEN if getattr(args, name) is not None}
+    if args.resume is not None:
+        for name in ("out", "overwrite"):
+            if getattr(args, name):
+                raise UsageError(f"--{name} does not go with --resume, which goes on in {args.resume}")
+        if args.dataset is not None:
+            given["dataset"] = args.dataset
+        report = resume_classifier(args.resume, callbacks=[ProgressBar()], **given)
+    else:
+        if args.dataset is None:
+            raise UsageError("DATASET is missing: digits, moons, circles, spirals, xor or a folder")
+        settings = Settings.of(args.dataset, **given)
+        folder = args.out or Path("runs", Path(args.dataset).resolve().name)
+        report = train_classifier(
+            settings, folder, overwrite=args.overwrite, callbacks=[ProgressBar()]
+        )
+    if args.json:
+        print(json.dumps(report.to_json()))
+    else:
+        print(_text(report))
+    if report.message:
+        print(f"tinygrad-lecture: {report.message}", file=sys.stderr)
+    return {"finished": 0, "diverged": 1, "interrupted": 130}[report.reason]
+
+
+def _text(report: Report) -> str:
+    settings, samples = report.settings, report.samples
+    parts = ", ".join(f"{count} {name}" for name, count in samples.items())
+    lines = [
+        f"{settings.dataset}: {parts} samples; network {'-'.join(map(str, report.sizes))},"
+        f" {report.parameters} parameters",
+        f"{report.reason} after {report.epochs} of {settings.epochs} epochs, {report.seconds:.1f} s",
+    ]
+    if report.confusion is None:
+        lines.append("no epoch was finished, so there is no model to test or keep")
+    else:
+        right = int(report.confusion.trace())
+        lines += [
+            f"test accuracy {report.test_accuracy:.4f} ({right} of {samples['test']}),"
+            f" loss {report.test_loss:.4f}, best epoch {report.best_epoch}",
+            "",
+            format_confusion(report.confusion),
+            "",
+        ]
+    lines += [f"wrote {path}" for path in report.files.values()]
+    return "\n".join(lines)

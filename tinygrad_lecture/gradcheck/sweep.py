@@ -1,0 +1,272 @@
+"""A sweep over many steps: the V-curve of the error, its bottom, and what the two sides tell.
+
+The error of a difference quotient falls with h² as the step shrinks, until rounding makes it
+grow with 1/h: a V on logarithmic axes.  Without knowing the derivative, the V is visible in the
+differences between neighbouring steps.  With D_j the slope at step h_j, d_j = |D_j - D_(j-1)|,
+
+    error_j = max(d_j, max_(i<=j) d_i h_(i-1) / h_j, rounding_j),
+
+where the middle term carries the noise seen at shorter steps over to longer ones: noise is
+random, two neighbours may agree by luck, but its amplitude d_i h_(i-1) stays.  The best step is
+where error_j is smallest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .numeric import (
+    EPS,
+    Array,
+    Evaluation,
+    Line,
+    Probe,
+    StepRange,
+    coordinate_scale,
+    steps_for,
+)
+
+_CERTAIN = 16.0
+"""A slope that exceeds the rounding bound this many times is not rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A numeric slope and how well it is known.
+
+    Attributes
+    ----------
+    value, error : float
+        The slope and the size of its error; nan and inf if no step works.
+    step : float
+        The step it comes from.
+    low, high : float
+        The one-sided slopes at a kink, otherwise nan.
+    edge : bool
+        Whether the function is finite on one side only.
+    unbounded : bool
+        Whether the slope grows without end as the step shrinks, as sqrt does at 0.
+    """
+
+    value: float
+    error: float
+    step: float
+    low: float = math.nan
+    high: float = math.nan
+    edge: bool = False
+    unbounded: bool = False
+
+    @property
+    def kink(self) -> bool:
+        """Whether the two sides have different slopes."""
+        return not math.isnan(self.low)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Slopes at many steps.
+
+    Attributes
+    ----------
+    probes : tuple of Probe
+        Ascending steps.
+    """
+
+    probes: tuple[Probe, ...]
+
+    @property
+    def steps(self) -> list[float]:
+        """The steps, ascending."""
+        return [p.step for p in self.probes]
+
+    @property
+    def derivatives(self) -> list[float]:
+        """The central difference quotient at each step."""
+        return [p.central for p in self.probes]
+
+    @property
+    def errors(self) -> list[float]:
+        """The estimated error at each step: the V-curve."""
+        return _v_curve(self.probes)
+
+    @property
+    def best(self) -> Estimate:
+        """The slope at the bottom of the V, or what is known instead."""
+        return estimate(self.probes)
+
+    def errors_against(self, exact: float) -> list[float]:
+        """Return |D(h) - exact| at each step, for the picture of the V-curve."""
+        return [abs(p.central - exact) for p in self.probes]
+
+    def __str__(self) -> str:
+        best = self.best
+        lines = [f"{'step':>10}  {'slope':>23}  {'error':>9}"]
+        for probe, error in zip(self.probes, self.errors, strict=True):
+            mark = "  <- best" if probe.step == best.step else ""
+            lines.append(f"{probe.step:10.2e}  {probe.central:23.16g}  {error:9.1e}{mark}")
+        return "\n".join(lines)
+
+
+def sweep_line(line: Line, steps: Sequence[float]) -> Sweep:
+    """Probe a line at each of the ascending steps."""
+    return Sweep(tuple(line.probe(h) for h in steps))
+
+
+def sweep_steps(
+    f: Callable[[Array], Any], x: Any, direction: Any = 0, *, ratio: float = 2.0
+) -> Sweep:
+    """Slopes of a NumPy function over all sensible steps (L14's picture of the V).
+
+    Parameters
+    ----------
+    f : callable
+        ``f(x)`` returns one number.
+    x : array_like of floats
+        Where.
+    direction : int or array_like, default 0
+        A flat index of x, or a direction in its shape.
+    ratio : float, default 2
+        Ratio of neighbouring steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_lecture.gradcheck import sweep_steps
+    >>> sweep = sweep_steps(np.exp, 0.0)
+    >>> sweep.best.step, round(sweep.best.value, 9)
+    (7.62939453125e-06, 1.0)
+    """
+    at = np.array(x, dtype=np.float64)
+    way = direction if isinstance(direction, int) else np.asarray(direction, dtype=np.float64)
+
+    def evaluate(arrays: Sequence[Array]) -> Evaluation:
+        with np.errstate(all="ignore"):
+            return Evaluation(np.asarray(f(arrays[0]), dtype=np.float64).reshape(-1))
+
+    base = evaluate([at])
+    line = Line(evaluate, [at], base, np.ones(base.values.size), 0, way)
+    return sweep_line(line, _range(at, way).ladder(ratio))
+
+
+def _range(at: Array, way: int | Array) -> StepRange:
+    if isinstance(way, int):
+        size, value = coordinate_scale(at).reshape(-1), float(at.reshape(-1)[way])
+        return steps_for(value, float(size[way]), float(size.max()), EPS, float(np.spacing(value)))
+    return steps_for(1.0, 1.0, 1.0, EPS, EPS)
+
+
+def _v_curve(probes: Sequence[Probe]) -> list[float]:
+    errors: list[float] = []
+    amplitude = 0.0
+    for j, probe in enumerate(probes):
+        before = probes[j - 1] if j else probes[min(1, len(probes) - 1)]
+        gap = abs(probe.central - before.central)
+        if j:
+            amplitude = max(amplitude, gap * before.step)
+        error = max(gap, amplitude / probe.step, probe.noise)
+        errors.append(error if math.isfinite(error) else math.inf)
+    return errors
+
+
+def estimate(probes: Sequence[Probe]) -> Estimate:
+    """Read the slope off the probes of a sweep (ascending steps).
+
+    In order: a function that is finite on one side only gives a one-sided slope; probes on the
+    branches of the middle are preferred if there are any; slopes that differ between the sides
+    down to the shortest step give a kink; otherwise the bottom of the V.
+    """
+    two_sided = [p for p in probes if p.two_sided]
+    if len(two_sided) < 2:
+        return _one_sided(probes)
+    if not any(p.moved for p in two_sided):
+        last = two_sided[-1]
+        return Estimate(0.0, last.blind, last.step)
+    clean = [p for p in two_sided if p.clean]
+    seen = clean if len(clean) >= 2 else two_sided
+    return _cusp(seen) or _plateau(seen) or _bottom(_seeing(seen))
+
+
+def _bottom(probes: Sequence[Probe]) -> Estimate:
+    if not any(p.moved for p in probes):
+        return Estimate(0.0, 0.0, probes[-1].step)
+    errors = _v_curve(probes)
+    j = min(range(len(probes)), key=errors.__getitem__)
+    return Estimate(
+        probes[j].central, errors[j], probes[j].step, unbounded=_unbounded(probes, "central")
+    )
+
+
+def _seeing(probes: Sequence[Probe]) -> Sequence[Probe]:
+    """Leave out the short steps at which nothing moved, if something moves at longer ones.
+
+    A function that rounds its results (to float32, say) is flat at short steps.
+    """
+    seeing = [p for p in probes if p.moved]
+    return seeing if len(seeing) >= 2 else probes
+
+
+def _plateau(probes: Sequence[Probe]) -> Estimate | None:
+    """Find steps over which the one-sided slopes differ by about the same: a kink in reach.
+
+    For a smooth function their difference is h f'', for noise it goes with 1/h; only a kink
+    keeps it constant.  If shorter steps see the same difference, the kink is at the point
+    itself; if they could see it and do not, it is nearby, and they have the slope.
+    """
+    for k, first in enumerate(probes):
+        window = [p for p in probes[k:] if p.step <= 256 * first.step]
+        if len(window) < 4 or first.jump <= _CERTAIN * first.noise:
+            continue
+        if all(first.jump / 3 <= p.jump <= 3 * first.jump for p in window):
+            shown = [p for p in probes if _CERTAIN * p.noise <= 0.3 * first.jump]
+            if shown[0].jump > 0.3 * first.jump:
+                best = shown[0]
+                return Estimate(best.central, best.noise, best.step, low=best.low, high=best.high)
+            return _bottom([p for p in shown if p.jump <= 0.3 * first.jump and p.step < first.step])
+    return None
+
+
+def _cusp(probes: Sequence[Probe]) -> Estimate | None:
+    """Find one-sided slopes whose difference grows like a power of 1/h: a cusp, or a jump."""
+    short = probes[: max(4, len(probes) // 2)]
+    if len(short) < 4 or any(p.jump <= _CERTAIN * p.noise for p in short):
+        return None
+    ratios = [a.jump / b.jump for a, b in zip(short, short[1:], strict=False)]
+    if min(ratios) < 1.2 or max(ratios) > 1.05 * min(ratios):
+        return None
+    best = short[0]
+    low, high = min(best.low, 0.0), max(best.high, 0.0)
+    return Estimate(best.central, best.noise, best.step, low=low, high=high, unbounded=True)
+
+
+def _one_sided(probes: Sequence[Probe]) -> Estimate:
+    """Slope from the side on which the function is finite, extrapolated to h = 0."""
+    for side in ("forward", "backward"):
+        seen = [p for p in probes if math.isfinite(getattr(p, side))]
+        if len(seen) < 4:
+            continue
+        best = Estimate(math.nan, math.inf, seen[0].step, edge=True)
+        amplitude = 0.0
+        for before, probe in zip(seen, seen[1:], strict=False):
+            short, long = getattr(before, side), getattr(probe, side)
+            amplitude = max(amplitude, abs(long - short) * before.step)
+            error = max(abs(long - short), amplitude / before.step, before.noise)
+            if error < best.error:
+                ratio = probe.step / before.step
+                value = (ratio * short - long) / (ratio - 1)
+                best = Estimate(value, error, before.step, edge=True)
+        return Estimate(
+            best.value, best.error, best.step, edge=True, unbounded=_unbounded(seen, side)
+        )
+    return Estimate(math.nan, math.inf, probes[0].step if probes else math.nan, edge=True)
+
+
+def _unbounded(probes: Sequence[Probe], side: str) -> bool:
+    """Whether the slope keeps growing like a power of 1/h over the shorter half of the steps."""
+    half = [abs(getattr(p, side)) for p in probes[: max(4, len(probes) // 2)]]
+    growing = all(short > 1.2 * long for short, long in zip(half, half[1:], strict=False))
+    return growing and len(half) >= 4 and probes[0].noise < 0.01 * half[0]

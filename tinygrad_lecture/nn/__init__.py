@@ -1,0 +1,31 @@
+"""Neural networks on the engine: modules, layers, losses, initializers, and micrograd's scalar MLP."""
+
+from __future__ import annotations
+
+from . import functional, init, manual
+from .containers import ModuleList, Sequential
+from .layers import Linear, ReLU, Sigmoid, Standardize, Tanh
+from .losses import CrossEntropyLoss, MSELoss
+from .module import IncompatibleKeys, Module, Parameter
+from .scalar import MLP, Layer, Neuron
+
+__all__ = [
+    "MLP",
+    "CrossEntropyLoss",
+    "IncompatibleKeys",
+    "Layer",
+    "Linear",
+    "MSELoss",
+    "Module",
+    "ModuleList",
+    "Neuron",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Standardize",
+    "Tanh",
+    "functional",
+    "init",
+    "manual",
+]

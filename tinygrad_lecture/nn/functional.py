@@ -1,0 +1,147 @@
+"""The mathematics of layers and losses, without state: what `Linear`, `CrossEntropyLoss`, ... call.
+
+Each function takes Values or plain arrays; with plain arrays only, plain numbers or arrays come back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from .. import engine
+
+__all__ = ["cross_entropy", "linear", "mse_loss", "relu", "sigmoid", "tanh"]
+
+Reduction = Literal["mean", "sum", "none"]
+
+relu = engine.relu
+sigmoid = engine.sigmoid
+tanh = engine.tanh
+
+
+def _as_operand(x: Any) -> Any:
+    """Leave Values and arrays alone, turn numbers and nested lists into an array."""
+    return x if hasattr(x, "shape") else np.asarray(x, dtype=float)
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """Return ``x @ weight.T + bias`` (L01, L12).
+
+    Parameters
+    ----------
+    x : Value or array_like, shape (..., in)
+        Rows are samples.
+    weight : Value or ndarray, shape (out, in)
+    bias : Value or ndarray, shape (out,), optional
+
+    Returns
+    -------
+    Value or ndarray, shape (..., out)
+
+    Raises
+    ------
+    ValueError
+        If the last axis of ``x`` is not ``in``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lecture as tg
+    >>> tg.nn.functional.linear(np.ones((1, 2)), np.array([[1.0, 2.0]]), np.array([0.5]))
+    array([[3.5]])
+    """
+    x = _as_operand(x)
+    if x.shape[-1:] != weight.shape[1:]:
+        raise ValueError(
+            f"linear: input of shape {x.shape} must end in {weight.shape[1]}, the number of columns of"
+            f" the weight of shape {weight.shape}"
+        )
+    product = engine.matmul(x, weight.T)
+    return product if bias is None else product + bias
+
+
+def _reduce(losses: Any, reduction: str) -> Any:
+    if reduction == "mean":
+        if losses.size == 0:
+            raise ValueError('reduction="mean" of an empty batch is undefined; use "sum" or "none"')
+        return engine.mean(losses)
+    if reduction == "sum":
+        return engine.sum(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f'reduction is "mean", "sum" or "none", got {reduction!r}')
+
+
+def cross_entropy(logits: Any, labels: Any, reduction: Reduction = "mean") -> Any:
+    """Return the negative log-likelihood of integer labels under softmax of the logits (L54).
+
+    For one row z with label y it is ``logsumexp(z) - z[y]``, computed with the maximum subtracted, and
+    its gradient is ``softmax(z) - onehot(y)``: never flat, whatever the logits.
+
+    Parameters
+    ----------
+    logits : Value or array_like, shape (N, C)
+    labels : array_like of int, shape (N,)
+        Classes ``0 .. C - 1``.
+    reduction : {"mean", "sum", "none"}
+
+    Returns
+    -------
+    Value (or a number or array for plain logits)
+        Of shape () or, for "none", (N,).
+
+    Raises
+    ------
+    ValueError
+        For logits that are not a matrix; labels that are not integers, have another shape or lie
+        outside of the range; an unknown reduction; the mean of no rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lecture as tg
+    >>> float(tg.nn.functional.cross_entropy(np.zeros((2, 10)), [3, 7])) == np.log(10.0)
+    True
+    >>> z = tg.Value([[1000.0, 0.0]])
+    >>> loss = tg.nn.functional.cross_entropy(z, [1])
+    >>> loss.backward()
+    >>> loss.item(), z.grad.tolist()
+    (1000.0, [[1.0, -1.0]])
+    """
+    return _reduce(engine.softmax_cross_entropy(logits, labels), reduction)
+
+
+def mse_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Any:
+    """Return the squared error ``(prediction - target) ** 2``, averaged, summed or as it is (L15).
+
+    There is no factor 1/2, as in PyTorch: against the slide's 1/2 the gradient is doubled.
+
+    Parameters
+    ----------
+    prediction, target : Value or array_like
+        Of one and the same shape.
+    reduction : {"mean", "sum", "none"}
+        "mean" is over all elements.
+
+    Raises
+    ------
+    ValueError
+        For different shapes, which would broadcast silently (N predictions of shape (N, 1) against
+        targets (N,) make N x N differences); an unknown reduction; the mean of no elements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lecture as tg
+    >>> float(tg.nn.functional.mse_loss(np.array([1.0, 2.0]), np.array([0.0, 4.0])))
+    2.5
+    """
+    prediction, target = _as_operand(prediction), _as_operand(target)
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"mse_loss: prediction has shape {prediction.shape}, target has shape {target.shape}; they"
+            " must be equal: reshape one of them, e.g. target.reshape(-1, 1) for a network with one"
+            " output"
+        )
+    return _reduce(engine.square(prediction - target), reduction)

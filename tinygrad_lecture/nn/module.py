@@ -1,0 +1,295 @@
+"""`Module` and `Parameter`: a model is an object whose attributes are its parts.
+
+There is no registry beside the attributes: a `Parameter` attribute is a parameter, a `Module`
+attribute is a child, a name given to `register_buffer` is a buffer.  A misspelt attribute therefore
+raises Python's own `AttributeError` with the name that is really missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import Value
+
+__all__ = ["IncompatibleKeys", "Module", "Parameter"]
+
+
+class Parameter(Value):
+    """A leaf `Value` that a module owns and an optimizer trains.
+
+    Parameters
+    ----------
+    data : number or array
+        Start value, any shape; float32 stays, integers become float64.
+    name : str, optional
+        Label for messages and pictures.  Without one, the parameter takes the path of the attribute
+        that holds it: ``weight`` in a layer, ``0.weight`` once the layer is part of a `Sequential`.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> p = tg.nn.Parameter([1.0, 2.0], name="w")
+    >>> (p * p).sum().backward()
+    >>> p.grad
+    array([2., 4.])
+    """
+
+    __slots__ = ()
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `Module.load_state_dict` with ``strict=False`` left aside."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """Base class of layers, losses and models; PyTorch's ``nn.Module`` without its registries.
+
+    Write parameters and children as attributes in ``__init__`` (no ``super().__init__()`` needed) and
+    the computation as ``forward``; then call the object.
+
+    Raises
+    ------
+    TypeError
+        When parameters or modules are kept in a plain list, tuple or dict, where an optimizer would
+        silently miss them: `ModuleList` and `Sequential` hold modules.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> class Scale(tg.nn.Module):
+    ...     def __init__(self, factor):
+    ...         self.factor = tg.nn.Parameter(factor)
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> model = tg.nn.Sequential(Scale(3.0), tg.nn.ReLU())
+    >>> model(2.0).item()
+    6.0
+    >>> [name for name, _ in model.named_parameters()]
+    ['0.factor']
+    """
+
+    training: bool = True
+    _buffers: frozenset[str] = frozenset()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; every concrete module writes its own."""
+        raise TypeError(f"{type(self).__name__} defines no forward(), so it cannot be called")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            if value.name is None:
+                value.name = name
+        elif isinstance(value, Module):
+            for path, parameter in value.named_parameters():
+                if parameter.name == path:  # so far named by its place in the child alone
+                    parameter.name = f"{name}.{path}"
+        elif name in self._buffers:
+            value = np.asarray(value)
+        object.__setattr__(self, name, value)
+
+    def register_buffer(self, name: str, data: Any) -> None:
+        """Keep an array that belongs to the state but is not trained (a running mean, say).
+
+        Parameters
+        ----------
+        name : str
+            Attribute under which the array is read and replaced from now on.
+        data : array_like
+            Copied.
+
+        Raises
+        ------
+        ValueError
+            If the name is empty, holds a dot, or is taken by something else.
+        """
+        if not name or "." in name:
+            raise ValueError(f"register_buffer: name must be non-empty without a dot, got {name!r}")
+        if name not in self._buffers and hasattr(self, name):
+            raise ValueError(f"register_buffer: {type(self).__name__} already has attribute {name!r}")
+        object.__setattr__(self, "_buffers", self._buffers | {name})
+        setattr(self, name, np.array(data))
+
+    def _members(self) -> Iterator[tuple[str, Any]]:
+        """Own attributes in the order of their definition, refusing parts hidden in containers."""
+        for name, value in vars(self).items():
+            if isinstance(value, (list, tuple, dict)):
+                items = value.values() if isinstance(value, dict) else value
+                if any(isinstance(item, (Module, Parameter)) for item in items):
+                    raise TypeError(
+                        f"{type(self).__name__}.{name} is a plain {type(value).__name__} of parameters"
+                        " or modules, which would not be trained or saved; use nn.ModuleList,"
+                        " nn.Sequential or one attribute for each"
+                    )
+            yield name, value
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield the direct submodules with their names."""
+        for name, value in self._members():
+            if isinstance(value, Module):
+                yield name, value
+
+    def children(self) -> Iterator[Module]:
+        """Yield the direct submodules."""
+        for _, child in self.named_children():
+            yield child
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all below it, parents first, each once; own path is ``prefix``."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            below = [(f"{path}.{name}" if path else name, m) for name, m in module.named_children()]
+            stack.extend(reversed(below))
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all below it, parents first, each once."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Yield every parameter once with its dotted path, in the order of definition.
+
+        A parameter that two modules share appears under its first path only.
+        """
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix):
+            for name, value in module._members():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield every parameter once: what an optimizer takes."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield every buffer with its dotted path."""
+        for path, module in self.named_modules(prefix):
+            for name, value in module._members():
+                if name in module._buffers:
+                    yield f"{path}.{name}" if path else name, value
+
+    def buffers(self) -> Iterator[NDArray[Any]]:
+        """Yield every buffer."""
+        for _, buffer in self.named_buffers():
+            yield buffer
+
+    def num_parameters(self) -> int:
+        """Count the trainable numbers.
+
+        Examples
+        --------
+        >>> import tinygrad_lecture as tg
+        >>> tg.nn.Linear(64, 10).num_parameters()
+        650
+        """
+        return sum(parameter.size for parameter in self.parameters())
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode here and below (``self.training``); returns the module."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Set evaluation mode here and below; returns the module."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients: ``.grad`` of every parameter becomes None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Copy all parameters and buffers into arrays, by dotted path.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Independent of the model: later training does not change it.
+        """
+        state = {name: np.array(parameter.data) for name, parameter in self.named_parameters()}
+        state.update((name, np.array(buffer)) for name, buffer in self.named_buffers())
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy arrays into parameters and buffers; all is checked before anything is written.
+
+        Parameters
+        ----------
+        state : mapping of str to array_like
+            As `state_dict` gives it.  Numbers are converted to the dtype of their target.
+        strict : bool
+            Demand that the names agree exactly; otherwise load the common ones.
+
+        Returns
+        -------
+        IncompatibleKeys
+            Names that are missing in the state and names that the model does not have.
+
+        Raises
+        ------
+        ValueError
+            One line with missing and unexpected names (if strict), wrong shapes and wrong dtypes.
+        """
+        owners = {
+            f"{path}.{name}" if path else name: (module, name)
+            for path, module in self.named_modules()
+            for name in module._buffers
+        }
+        targets: dict[str, Any] = dict(self.named_parameters())
+        targets.update(self.named_buffers())
+        missing = [name for name in targets if name not in state]
+        unexpected = [name for name in state if name not in targets]
+        problems = []
+        if strict and missing:
+            problems.append(f"missing {', '.join(missing)}")
+        if strict and unexpected:
+            problems.append(f"unexpected {', '.join(unexpected)}")
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, target in targets.items():
+            if name not in state:
+                continue
+            array = np.asarray(state[name])
+            if array.shape != target.shape:
+                problems.append(f"{name} has shape {array.shape}, the model needs {target.shape}")
+            elif not np.can_cast(array.dtype, target.dtype, casting="same_kind"):
+                problems.append(f"{name} is {array.dtype}, the model needs {target.dtype}")
+            else:
+                arrays[name] = array.astype(target.dtype)  # always a copy
+        if problems:
+            raise ValueError(f"state does not fit {type(self).__name__}: {'; '.join(problems)}")
+        for name, array in arrays.items():
+            if name in owners:
+                module, attribute = owners[name]
+                setattr(module, attribute, array)
+            else:
+                targets[name].data = array
+        return IncompatibleKeys(missing, unexpected)
+
+    def extra_repr(self) -> str:
+        """Text inside the parentheses of the repr; concrete modules give their settings."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        if not lines:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        body = "".join(f"  {line}\n" for line in [self.extra_repr(), *lines] if line)
+        return f"{type(self).__name__}(\n{body})"

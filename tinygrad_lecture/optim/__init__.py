@@ -1,0 +1,8 @@
+"""Optimizers: small classes that read like their formulas."""
+
+from __future__ import annotations
+
+from .optimizer import Optimizer
+from .sgd import SGD
+
+__all__ = ["SGD", "Optimizer"]

@@ -1,0 +1,256 @@
+"""`Optimizer`: parameter groups, state and the checks that all optimizers share."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..engine import Value
+
+__all__ = ["Optimizer"]
+
+Group = dict[str, Any]
+Params = Iterable[Value] | Iterable[Group]
+
+
+def check_number(
+    optimizer: str, name: str, value: Any, low: float = 0.0, high: float = math.inf
+) -> float:
+    """Return a hyper-parameter as a float, or raise ValueError that says what would be right."""
+    number = float(value)
+    if not (low <= number < high):
+        upper = "" if high == math.inf else f" and below {high:g}"
+        raise ValueError(f"{optimizer}: {name} must be at least {low:g}{upper}, got {value!r}")
+    return number
+
+
+class Optimizer(ABC):
+    """Base of the optimizers; PyTorch's interface.
+
+    A subclass passes its hyper-parameters as ``defaults`` and writes two methods: `check_group`, which
+    refuses bad settings, and `update`, which moves the parameters of one group along their gradients.
+
+    Parameters
+    ----------
+    params : iterable of Value, or iterable of dict
+        Leaves to train; or groups ``{"params": [...], "lr": ...}`` with settings of their own.
+    defaults : dict
+        Settings for groups that do not have their own.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        Each with ``"params"`` and its settings.  A changed ``group["lr"]`` counts from the next step.
+    state : dict
+        By parameter: what the optimizer remembers about it.
+
+    Raises
+    ------
+    TypeError
+        If something else than Values is passed.
+    ValueError
+        If there are no parameters, one appears twice, one was computed (is not a leaf), or a setting
+        is out of its range.
+    """
+
+    def __init__(self, params: Params, defaults: Group) -> None:
+        self.defaults = defaults
+        self._warned = False
+        self.param_groups: list[Group] = []
+        self.state: dict[Value, dict[str, Any]] = {}
+        name = type(self).__name__
+        if isinstance(params, Value) or not isinstance(params, Iterable):
+            raise TypeError(
+                f"{name}: params must be an iterable of Values, such as model.parameters();"
+                f" got {type(params).__name__}"
+            )
+        entries: list[Any] = list(params)
+        if not entries:
+            raise ValueError(f"{name}: there are no parameters to train (the iterable was empty)")
+        if isinstance(entries[0], dict):
+            for group in entries:
+                self.add_param_group(group)
+        else:
+            self.add_param_group({"params": entries})
+
+    def add_param_group(self, group: Group) -> None:
+        """Add parameters with their own settings; what is not given comes from the defaults."""
+        name = type(self).__name__
+        if not isinstance(group, dict) or "params" not in group:
+            raise TypeError(f'{name}: a parameter group is a dict with "params", got {group!r}')
+        params = [group["params"]] if isinstance(group["params"], Value) else list(group["params"])
+        unknown = [key for key in group if key not in self.defaults and key != "params"]
+        if unknown:
+            raise ValueError(
+                f"{name}: unknown setting {unknown[0]!r} in a group; known are"
+                f" {', '.join(self.defaults)}"
+            )
+        taken = {id(p): i for i, p in enumerate(self._flat())}
+        if not params:
+            raise ValueError(f"{name}: a group has no parameters")
+        for i, p in enumerate(params, start=len(taken)):
+            if not isinstance(p, Value):
+                raise TypeError(
+                    f"{name}: parameter {i} is {type(p).__name__}, it must be a Value (nn.Parameter)"
+                )
+            if id(p) in taken:
+                raise ValueError(
+                    f"{name}: parameter {i} ({_label(p, i)}) was already given as number"
+                    f" {taken[id(p)]}; it would be moved twice in each step"
+                )
+            if not p.is_leaf:
+                raise ValueError(
+                    f"{name}: parameter {i} ({_label(p, i)}) is the result of an operation; only"
+                    " leaves can be trained (use .detach() to make one)"
+                )
+            taken[id(p)] = i
+        complete = {"params": params, **{k: group.get(k, v) for k, v in self.defaults.items()}}
+        self.check_group(complete)
+        self.param_groups.append(complete)
+
+    def _flat(self) -> list[Value]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    @abstractmethod
+    def check_group(self, group: Group) -> None:
+        """Raise ValueError if a setting of the group is out of its range."""
+
+    @abstractmethod
+    def update(self, group: Group, params: list[Value]) -> None:
+        """Move ``params``, those of the group that have a gradient, by one step."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters: ``.grad`` becomes None."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move all parameters by one step along their gradients.
+
+        Parameters without a gradient stay where they are.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Clears the gradients, computes the loss, calls ``backward()`` and returns the loss; it is
+            called before the step.
+
+        Returns
+        -------
+        object
+            What the closure returned, or None.
+
+        Raises
+        ------
+        RuntimeError
+            If no parameter has a gradient: ``backward()`` was not called, or the loss does not depend
+            on them.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once, if gradients from before the last step are still part of the sums in ``.grad``.
+        """
+        result = None if closure is None else closure()
+        moved: list[Value] = []
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                moved += params
+                self.update(group, params)
+        if not moved:
+            raise RuntimeError(
+                f"{type(self).__name__}.step(): none of the {len(self._flat())} parameters has a"
+                " gradient; call loss.backward() first, on a loss that depends on them"
+            )
+        stale = [p for p in moved if p._spend_grad()]
+        if stale and not self._warned:
+            self._warned = True
+            names = [_label(p, i) for i, p in enumerate(self._flat()) if any(p is s for s in stale)]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            warnings.warn(
+                f"{type(self).__name__}.step(): the gradients of {'; '.join(names[:3])}{more} still hold"
+                " what the last step used; call optimizer.zero_grad() before each backward(), or they"
+                " add up",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return settings and state as plain data, parameters replaced by their numbers.
+
+        Returns
+        -------
+        dict
+            ``{"state": {number: {...}}, "param_groups": [{"params": [numbers], ...}]}``, copies all.
+        """
+        flat = self._flat()
+        groups, start = [], 0
+        for group in self.param_groups:
+            numbers = list(range(start, start + len(group["params"])))
+            groups.append({**copy.deepcopy(_settings(group)), "params": numbers})
+            start += len(numbers)
+        state = {i: copy.deepcopy(self.state[p]) for i, p in enumerate(flat) if p in self.state}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave, for the same parameters in the same order.
+
+        Raises
+        ------
+        ValueError
+            If groups, numbers of parameters, settings or shapes do not fit; nothing is changed then.
+        """
+        name = type(self).__name__
+        groups = state["param_groups"]
+        ours = [len(group["params"]) for group in self.param_groups]
+        theirs = [len(group["params"]) for group in groups]
+        if ours != theirs:
+            raise ValueError(
+                f"{name}: the state has groups of {theirs} parameters, this optimizer has {ours}"
+            )
+        flat = self._flat()
+        for group in groups:
+            if set(_settings(group)) != set(self.defaults):
+                raise ValueError(
+                    f"{name}: the state has settings {', '.join(sorted(_settings(group)))}, this"
+                    f" optimizer has {', '.join(sorted(self.defaults))}: it is of another kind"
+                )
+            self.check_group(group)
+        new_state: dict[Value, dict[str, Any]] = {}
+        for number, entry in state["state"].items():
+            p = flat[int(number)]
+            for key, value in entry.items():
+                if np.ndim(value) and np.shape(value) != p.shape:
+                    raise ValueError(
+                        f"{name}: {key} of parameter {number} ({_label(p, int(number))}) has shape"
+                        f" {np.shape(value)}, the parameter has {p.shape}"
+                    )
+            new_state[p] = copy.deepcopy(dict(entry))
+        for group, new in zip(self.param_groups, groups, strict=True):
+            group.update(copy.deepcopy(_settings(new)))
+        self.state = new_state
+
+    def __repr__(self) -> str:
+        groups = [
+            f"{len(group['params'])} parameters, "
+            + ", ".join(f"{key}={value}" for key, value in _settings(group).items())
+            for group in self.param_groups
+        ]
+        return f"{type(self).__name__}({'; '.join(groups)})"
+
+
+def _settings(group: Mapping[str, Any]) -> Group:
+    return {key: value for key, value in group.items() if key != "params"}
+
+
+def _label(p: Value, number: int) -> str:
+    return f"{p.name or f'number {number}'}, shape {p.shape}"

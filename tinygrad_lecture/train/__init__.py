@@ -1,0 +1,37 @@
+"""Training: the fit loop, evaluation, checkpoints, metrics, progress, and the command line's job."""
+
+from __future__ import annotations
+
+from .archive import load_archive, save_archive
+from .checkpoint import Checkpoint, load_checkpoint
+from .csv_log import MetricsCSV
+from .evaluate import evaluate, predict
+from .job import Report, Settings, load_model, resume_classifier, train_classifier
+from .loop import Best, Callback, Run, TrainingDiverged, fit
+from .metrics import accuracy, confusion_matrix, format_confusion
+from .progress import Progress, ProgressBar
+
+__all__ = [
+    "Best",
+    "Callback",
+    "Checkpoint",
+    "MetricsCSV",
+    "Progress",
+    "ProgressBar",
+    "Report",
+    "Run",
+    "Settings",
+    "TrainingDiverged",
+    "accuracy",
+    "confusion_matrix",
+    "evaluate",
+    "fit",
+    "format_confusion",
+    "load_archive",
+    "load_checkpoint",
+    "load_model",
+    "predict",
+    "resume_classifier",
+    "save_archive",
+    "train_classifier",
+]

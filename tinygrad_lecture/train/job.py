@@ -1,0 +1,388 @@
+"""The whole job of ``tinygrad-lecture train``: data, network, training, test, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import nn
+from ..data import DataLoader, Dataset, Splits, load
+from ..errors import UsageError
+from ..nn import functional as F
+from ..optim import SGD
+from .archive import load_archive, save_archive, write_atomically
+from .checkpoint import Checkpoint, load_checkpoint
+from .csv_log import MetricsCSV
+from .evaluate import predict
+from .loop import Callback, Run, TrainingDiverged, fit
+from .metrics import accuracy, confusion_matrix
+
+__all__ = ["Report", "Settings", "load_model", "resume_classifier", "train_classifier"]
+
+FILES = ("model.npz", "config.json", "metrics.csv", "checkpoint.npz")
+MODEL, CONFIG, METRICS, CHECKPOINT = FILES
+ROWS = 1024  # of one batch when nothing is learned from it
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "digits": {"hidden": (64, 32), "epochs": 40, "lr": 0.05, "batch": 32, "weight_decay": 2e-3},
+    "moons": {"hidden": (32, 32), "epochs": 60, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
+    "circles": {"hidden": (32, 32), "epochs": 60, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
+    "spirals": {"hidden": (64, 64), "epochs": 100, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
+    "xor": {"hidden": (16,), "epochs": 200, "lr": 0.1, "batch": 4, "weight_decay": 0.0},
+}
+IDX_RECIPE: dict[str, Any] = {
+    "hidden": (128, 64), "epochs": 15, "lr": 0.05, "batch": 64, "weight_decay": 1e-4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a training, apart from the data themselves.
+
+    Parameters
+    ----------
+    dataset : str
+        Name for `tinygrad_lecture.data.load`, or a folder of IDX files.
+    hidden : tuple of int
+        Widths of the hidden layers; empty for a linear classifier.
+    epochs, batch : int
+        At least 1.
+    lr : float
+        Positive.
+    momentum : float
+        In [0, 1).
+    weight_decay : float
+        At least 0.
+    seed : int
+        At least 0; of the start weights and of the order of samples.  The division of the data into
+        parts does not depend on it, so that runs can be compared.
+
+    Raises
+    ------
+    UsageError
+        If a setting is out of its range.
+
+    Examples
+    --------
+    >>> from tinygrad_lecture.train import Settings
+    >>> Settings.of("xor", lr=0.2).lr
+    0.2
+    """
+
+    dataset: str
+    hidden: tuple[int, ...]
+    epochs: int
+    lr: float
+    batch: int
+    momentum: float
+    weight_decay: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        rules = [
+            ("hidden", "widths of at least 1, as in 64,32", all(width >= 1 for width in self.hidden)),
+            ("epochs", "at least 1", self.epochs >= 1),
+            ("batch", "at least 1", self.batch >= 1),
+            ("lr", "a positive number", 0 < self.lr < np.inf),
+            ("momentum", "at least 0 and below 1", 0 <= self.momentum < 1),
+            ("weight_decay", "a number of at least 0", 0 <= self.weight_decay < np.inf),
+            ("seed", "at least 0", self.seed >= 0),
+        ]
+        for name, rule, holds in rules:
+            if not holds:
+                raise UsageError(f"{name} must be {rule}; got {_text(getattr(self, name))}")
+
+    @classmethod
+    def of(cls, dataset: str, **given: Any) -> Settings:
+        """Fill what is not given from the recipe of the data set."""
+        recipe = RECIPES.get(dataset, IDX_RECIPE)
+        return cls(**{"dataset": dataset, "momentum": 0.9, "seed": 0, **recipe, **given})
+
+
+def _text(setting: Any) -> str:
+    return ",".join(map(str, setting)) if isinstance(setting, (tuple, list)) else str(setting)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out of a job.
+
+    Attributes
+    ----------
+    settings : Settings
+    reason : str
+        "finished", "interrupted" (Ctrl-C) or "diverged" (the loss was not finite).
+    message : str
+        More about the reason, or empty.
+    samples : dict
+        Sizes of the parts "train", "validation", "test".
+    sizes : list of int
+        Widths of the network from input to output.
+    parameters : int
+        Number of trainable numbers.
+    epochs : int
+        Finished epochs.
+    best_epoch : int or None
+        The epoch whose weights were kept: the one of the smallest validation loss.
+    test_accuracy, test_loss : float or None
+        Of the best epoch; None if no epoch was finished.
+    confusion : ndarray or None
+        Confusion matrix on the test part.
+    seconds : float
+    files : dict of str to str
+        What was written, by name.
+    """
+
+    settings: Settings
+    reason: str
+    message: str
+    samples: dict[str, int]
+    sizes: list[int]
+    parameters: int
+    epochs: int
+    best_epoch: int | None
+    seconds: float
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+    confusion: NDArray[np.int64] | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain data for JSON."""
+        plain = {**vars(self), "settings": asdict(self.settings)}
+        plain["confusion"] = None if self.confusion is None else self.confusion.tolist()
+        return plain
+
+
+def build(sizes: Sequence[int], mean: Any, std: Any, dtype: Any, rng: Any) -> nn.Sequential:
+    """Return standardization, then linear layers with ReLU between them (He initialization)."""
+    model = nn.Sequential(nn.Standardize(mean, std, dtype=dtype))
+    for i in range(len(sizes) - 1):
+        if i:
+            model.append(nn.ReLU())
+        model.append(
+            nn.Linear(sizes[i], sizes[i + 1], rng=rng, dtype=dtype, init=nn.init.kaiming_uniform_)
+        )
+    return model
+
+
+def load_model(path: str | os.PathLike[str]) -> nn.Sequential:
+    """Return the network that a job saved as ``model.npz``, in evaluation mode.
+
+    It takes the features as `tinygrad_lecture.data.load` gives them and returns logits.
+
+    Parameters
+    ----------
+    path : path
+        The file, or the folder that holds ``model.npz``.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, damaged or something else.
+    """
+    file = Path(path, MODEL) if Path(path).is_dir() else Path(path)
+    tree = load_archive(file, "model")
+    try:
+        model = build(tree["sizes"], 0.0, 1.0, np.dtype(tree["dtype"]), rng=0)
+        model.load_state_dict(tree["weights"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{file} is not a model that can be read: {error}") from error
+    return model.eval()
+
+
+def train_classifier(
+    settings: Settings,
+    folder: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Report:
+    """Train a classifier and write model, configuration, metrics and checkpoint into a folder.
+
+    Parameters
+    ----------
+    settings : Settings
+    folder : path
+        Made if it is not there.
+    overwrite : bool
+        Whether the files of an earlier run in the folder may be replaced.
+    callbacks : sequence of Callback
+        For progress.
+
+    Returns
+    -------
+    Report
+        Also after Ctrl-C or a diverged loss; see its ``reason``.
+
+    Raises
+    ------
+    UsageError
+        If the data cannot be read, the folder not be written, or it holds a run already.
+    """
+    data = load(settings.dataset)
+    out = Path(folder)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        old = [name for name in FILES if (out / name).exists()]
+        if old and not overwrite:
+            raise UsageError(
+                f"{out} already holds a run ({', '.join(old)}); go on with --resume {out}, start anew"
+                " with --overwrite, or choose another folder with --out"
+            )
+        for name in old:
+            (out / name).unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write into {out}: {error.strerror or error}") from error
+    _write_config(out, settings, data)
+    return _job(settings, data, out, callbacks, None)
+
+
+def resume_classifier(
+    folder: str | os.PathLike[str],
+    *,
+    epochs: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    **given: Any,
+) -> Report:
+    """Go on with the run in a folder, bit for bit as if it had not ended.
+
+    Parameters
+    ----------
+    folder : path
+        Where `train_classifier` wrote.
+    epochs : int, optional
+        New number of epochs in all.
+    callbacks : sequence of Callback
+    **given
+        Other settings by name: accepted only if they are what the run was started with.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no run, files are damaged, the data changed, or settings differ.
+    """
+    out = Path(folder)
+    config = _read_config(out)
+    try:
+        old = Settings(**{**config["settings"], "hidden": tuple(config["settings"]["hidden"])})
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{out / CONFIG} is not a configuration that can be read: {error}") from error
+    for name, value in given.items():
+        if value != getattr(old, name):
+            raise UsageError(
+                f"{name} was {_text(getattr(old, name))} when the run in {out} was started, got"
+                f" {_text(value)}; a resumed run keeps its settings, only epochs may change"
+            )
+    settings = old if epochs is None else replace(old, epochs=epochs)
+    data = load(settings.dataset)
+    if _fingerprint(data) != config.get("fingerprint"):
+        raise UsageError(f"the data of {settings.dataset} are not those that the run in {out} started with")
+    state = load_checkpoint(out / CHECKPOINT)
+    if settings.epochs < state["epoch"]:
+        raise UsageError(
+            f"epochs must be at least {state['epoch']}, which the run in {out} has finished; got"
+            f" {settings.epochs}"
+        )
+    _write_config(out, settings, data)
+    return _job(settings, data, out, callbacks, state)
+
+
+def _job(
+    settings: Settings, data: Splits, out: Path, callbacks: Sequence[Callback], state: Any
+) -> Report:
+    begin = time.perf_counter()
+    dtype = np.dtype(np.float32) if data.train[:1][0].dtype == np.float32 else np.dtype(np.float64)
+    classes = data.train.n_classes
+    sizes = [data.train.sample_shape[0], *settings.hidden, int(classes or 0)]
+    mean, std = _mean_and_std(data.train)
+    model = build(sizes, mean, std, dtype, np.random.default_rng(settings.seed))
+    optimizer = SGD(
+        model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay
+    )
+    message = ""
+    try:
+        run = fit(
+            model,
+            nn.CrossEntropyLoss(),
+            optimizer,
+            DataLoader(data.train, settings.batch, seed=settings.seed),
+            DataLoader(data.validation, ROWS, shuffle=False),
+            epochs=settings.epochs,
+            metrics={"accuracy": accuracy},
+            callbacks=[*callbacks, MetricsCSV(out / METRICS), Checkpoint(out / CHECKPOINT)],
+            resume=state,
+        )
+    except TrainingDiverged as error:
+        run, message = error.run, str(error)
+    report = Report(
+        settings, run.reason, message, {name: len(part) for name, part in data._asdict().items()},
+        sizes, model.num_parameters(), run.epoch, run.best.epoch if run.best else None,
+        time.perf_counter() - begin,
+    )  # fmt: skip
+    return _finish(report, run, data.test, out, str(dtype))
+
+
+def _finish(report: Report, run: Run, test: Dataset, out: Path, dtype: str) -> Report:
+    """Test the best weights and save them, if an epoch was finished."""
+    if run.best is not None:
+        tree = {"sizes": report.sizes, "dtype": dtype, "weights": run.best.weights}
+        save_archive(out / MODEL, "model", tree)
+        batches = list(DataLoader(test, ROWS, shuffle=False))
+        logits = np.concatenate([predict(run.model, X) for X, _ in batches])
+        labels = np.concatenate([y for _, y in batches])
+        report = replace(
+            report,
+            test_accuracy=accuracy(logits, labels),
+            test_loss=float(F.cross_entropy(logits, labels)),
+            confusion=confusion_matrix(labels, logits.argmax(axis=1), report.sizes[-1]),
+        )
+    return replace(report, files={n: str(out / n) for n in FILES if (out / n).exists()})
+
+
+def _mean_and_std(train: Dataset) -> tuple[float, float]:
+    """Return one mean and deviation over all features, so that constant ones do no harm."""
+    loader = DataLoader(train, ROWS, shuffle=False)
+    count = len(train) * int(np.prod(train.sample_shape))
+    mean = sum(float(X.sum(dtype=np.float64)) for X, _ in loader) / count
+    square = sum(float(np.square(X - mean, dtype=np.float64).sum()) for X, _ in loader) / count
+    return mean, float(np.sqrt(square)) or 1.0
+
+
+def _fingerprint(data: Splits) -> int:
+    crc = 0
+    for part in data:
+        for array in (part.inputs, part.targets):
+            crc = zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data, crc)
+    return crc
+
+
+def _write_config(out: Path, settings: Settings, data: Splits) -> None:
+    config = {"settings": asdict(settings), "fingerprint": _fingerprint(data)}
+    text = json.dumps(config, indent=2) + "\n"
+    write_atomically(out / CONFIG, lambda file: file.write(text.encode()))
+
+
+def _read_config(out: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((out / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{out} holds no run to resume: there is no {CONFIG} in it") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{out / CONFIG} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise UsageError(f"{out / CONFIG} is not the configuration of a run")
+    return config
