@@ -1,6 +1,7 @@
 """The command ``tinygrad-lecture``, also ``python -m tinygrad_lecture``.
 
-Exit codes: 0 success, 1 negative verdict, 2 usage or bad input, 3 inconclusive, 130 ended by Ctrl-C.
+Exit codes: 0 success, 1 negative verdict, 2 usage or bad input, 3 inconclusive, 130 ended by
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import UsageError
-from . import train
+from . import gradcheck, train
 
 __all__ = ["main"]
 
 PROGRAM = "tinygrad-lecture"
-COMMANDS = (train,)
+COMMANDS = (train, gradcheck)
 
 
 class _Parser(argparse.ArgumentParser):

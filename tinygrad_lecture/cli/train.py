@@ -17,24 +17,30 @@ from ..train import (
     resume_classifier,
     train_classifier,
 )
+from ..train.settings import IDX_RECIPE, RECIPES, as_text
 
 __all__ = ["add_parser", "run"]
 
 DESCRIPTION = """\
-Train a classifier (standardization, then linear layers with ReLU) on DATASET: digits, moons, circles,
-spirals, xor, or a folder of IDX files such as MNIST's.  The weights of the epoch with the smallest
-validation loss are kept, tested and written.  What is not given comes from the data set's recipe."""
+Train a classifier (standardization, then linear layers with ReLU) on DATASET: digits, moons,
+circles, spirals, xor, or a folder of IDX files such as MNIST's. The weights of the epoch with
+the smallest validation loss are kept, tested and written."""
 
 EPILOG = """\
+what is not given comes from the recipe of the data set:
+{recipes}
+
 examples:
   tinygrad-lecture train digits
   tinygrad-lecture train spirals --hidden 32,32 --lr 0.1 --seed 1 --out runs/small
   tinygrad-lecture train --resume runs/small --epochs 200
 
-files in DIR: model.npz (best weights), config.json, metrics.csv (a row per epoch), checkpoint.npz (the
-whole state after the last finished epoch).  Ctrl-C ends cleanly: the best model so far is tested and
-written, the exit code is 130, and --resume goes on, bit for bit as if nothing had happened.  A loss that
-is not finite ends the run with exit code 1; the best model before is kept."""
+files in DIR: model.npz (best weights), config.json, metrics.csv (a row per epoch) and
+checkpoint.npz (the whole state after the last finished epoch).
+
+Ctrl-C ends cleanly: the best model so far is tested and written, the exit code is 130, and
+--resume goes on, bit for bit as if nothing had happened. A loss that is not finite ends the run
+with exit code 1; the best model before it is kept."""
 
 GIVEN = ("hidden", "epochs", "lr", "batch", "momentum", "weight_decay", "seed")
 
@@ -50,13 +56,21 @@ def _hidden(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def _recipes() -> str:
+    keys = ("hidden", "epochs", "lr", "batch", "weight_decay")
+    rows: list[tuple[str, ...]] = [("", *keys)]
+    for name, recipe in {**RECIPES, "IDX folder": IDX_RECIPE}.items():
+        rows.append((name, *(as_text(recipe[key]) for key in keys)))
+    return "\n".join("  " + "".join(f"{cell:<12}" for cell in row).rstrip() for row in rows)
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the command to the program."""
     parser = subparsers.add_parser(
         "train",
         help="train a classifier on digits, toy data or IDX files",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.format(recipes=_recipes()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("dataset", nargs="?", metavar="DATASET", help="name or folder (see above)")
@@ -66,7 +80,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--batch", type=int, metavar="N", help="samples per step")
     parser.add_argument("--momentum", type=float, metavar="X", help="default 0.9")
     parser.add_argument("--weight-decay", type=float, metavar="X", help="L2 penalty")
-    parser.add_argument("--seed", type=int, metavar="N", help="of start weights and order; default 0")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="of start weights and order; default 0"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/DATASET")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in DIR")
@@ -80,7 +96,9 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None:
         for name in ("out", "overwrite"):
             if getattr(args, name):
-                raise UsageError(f"--{name} does not go with --resume, which goes on in {args.resume}")
+                raise UsageError(
+                    f"--{name} does not go with --resume, which goes on in {args.resume}"
+                )
         if args.dataset is not None:
             given["dataset"] = args.dataset
         report = resume_classifier(args.resume, callbacks=[ProgressBar()], **given)
@@ -107,7 +125,8 @@ def _text(report: Report) -> str:
     lines = [
         f"{settings.dataset}: {parts} samples; network {'-'.join(map(str, report.sizes))},"
         f" {report.parameters} parameters",
-        f"{report.reason} after {report.epochs} of {settings.epochs} epochs, {report.seconds:.1f} s",
+        f"{report.reason} after {report.epochs} of {settings.epochs} epochs,"
+        f" {report.seconds:.1f} s",
     ]
     if report.confusion is None:
         lines.append("no epoch was finished, so there is no model to test or keep")

@@ -1,24 +1,25 @@
 """Modes of the engine: ``no_grad``, ``debug``, and the watching of branches.
 
 Recording a scalar takes under a microsecond, so the ordinary path may not look up a mode for
-each op.  One flag (`HOT["special"]`) counts the modes that are active in *any* thread; while it
-is zero, ops take the fast path.  Otherwise they ask `current()`, which belongs to the running
-thread (or asyncio task): a mode never leaks from one thread into another.
+each op.  One list (`HOT["special"]`) holds a token per mode that is active in *any* thread;
+while it is empty, ops take the fast path.  Otherwise they ask `current()`, which belongs to the
+running thread (or asyncio task): a mode never leaks from one thread into another.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 Site = tuple[str, int]
 
-HOT: dict[str, Any] = {"special": 0}
-"""Globals of the generated fast functions; ``special`` is the number of active modes."""
+_active: list[object] = []
+
+HOT: dict[str, Any] = {"special": _active}
+"""Globals of the generated fast functions; ``special`` is true while a mode is active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,6 @@ class Modes:
 _DEFAULT = Modes()
 _current: contextvars.ContextVar[Modes] = contextvars.ContextVar("tinygrad_lecture_modes")
 _nesting: contextvars.ContextVar[int] = contextvars.ContextVar("tinygrad_lecture_nesting")
-_lock = threading.Lock()
 
 
 def current() -> Modes:
@@ -45,13 +45,11 @@ def current() -> Modes:
 @contextlib.contextmanager
 def _switched(modes: Modes) -> Iterator[None]:
     token = _current.set(modes)
-    with _lock:
-        HOT["special"] += 1
+    _active.append(token)  # append and remove are atomic, so threads need no lock
     try:
         yield
     finally:
-        with _lock:
-            HOT["special"] -= 1
+        _active.remove(token)
         _current.reset(token)
 
 

@@ -23,7 +23,6 @@ b = a + a, c = b + b it would push b's adjoint on before all of it has arrived.)
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +32,7 @@ from .modes import current
 if TYPE_CHECKING:
     from .value import Value
 
-PACKAGE = str(Path(__file__).resolve().parent.parent)
+PACKAGE = __file__.rpartition("engine")[0]
 
 
 def operands(v: Value) -> tuple[Any, ...]:
@@ -123,10 +122,13 @@ def fit(c: Any, like: Any) -> Any:
     return c if c.dtype == like.dtype else c.astype(like.dtype)
 
 
-def reverse(nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: int = -1) -> None:
+def reverse(
+    nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: int = -1
+) -> list[tuple[Value, Any]]:
     """Leave the adjoint of each node in its ``_grad``, and restore the leaves' if it fails.
 
     Leaves *gain* the adjoint, inner nodes *show* it.  Operands below `floor` are left alone.
+    What the leaves had before is returned, for callers that only want to look.
     """
     order = sorted(nodes, reverse=True)
     kept: list[tuple[Value, Any]] = []  # leaves, and operands that lie below the floor
@@ -158,6 +160,7 @@ def reverse(nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: 
                 a._grad = np.zeros_like(a._data)
             if old is not None:
                 a._grad = old + a._grad
+    return kept
 
 
 def _sweep(nodes: dict[int, Value], order: list[int], floor: int, check: Any) -> None:

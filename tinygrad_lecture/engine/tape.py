@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -286,6 +285,8 @@ class Tape:
 
     def to_json(self) -> str:
         """Return the tape as JSON text: a list of entries, arrays as nested lists."""
+        import json  # only when asked for: importing the package stays cheap
+
         return json.dumps(
             {
                 "outputs": [self._position[r._n] for r in self.roots],

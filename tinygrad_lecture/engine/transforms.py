@@ -71,12 +71,12 @@ class _Run:
         if self.record:
             adjoint = sweep.reverse_recorded(self.nodes, live, self.floor)
             return [_as_value(adjoint.get(v._n, 0.0), v) for v in self.inputs]
-        sweep.reverse(self.nodes, live, self.floor)
-        grads: list[Any] = []
-        for v in self.inputs:
-            g: Any = v.grad
-            grads.append(_zeros(v._data) if g is None else g)
+        kept = sweep.reverse(self.nodes, live, self.floor)
+        grads = [_zeros(v._data) if v._grad is None else v.grad for v in self.inputs]
+        for v in self.nodes.values():  # also of values that the function made: no trace is left
             v._grad = None
+        for v, old in kept:
+            v._grad = old
         return grads
 
     def push(self, tangents: list[Any]) -> list[Any]:

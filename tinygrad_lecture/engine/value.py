@@ -130,6 +130,8 @@ class Value:
                         f"{np.shape(g)}"
                     )
                 g = np.full(self.shape, g, self.dtype)
+            elif type(g) is not float:
+                g = g.astype(self.dtype, copy=False)
         self._grad = g
         if self._a is None:
             self._b = None
@@ -302,18 +304,23 @@ class Value:
             "x = tg.at_set(x, i, v), or tg.where(mask, v, x), or build it with tg.stack([...])"
         )
 
-    def _refuse_write(self) -> None:
+    def _refuse_write(self, array: Any) -> None:
         if self._a is not None:
             raise ValueError(
                 f"write into data of {self._describe()}: it is the result of {self._op.name} and "
                 "belongs to the record; copy it first: v.data.copy()"
             )
+        if array is not self._data:
+            raise ValueError(
+                f"write into earlier data of {self._describe()}, which was rebound since: read "
+                ".data again, and write there"
+            )
         users = [user for user in (ref() for ref in self._q or ()) if user is not None]
         if users:
             raise ValueError(
                 f"write into data of {self._describe()}: {users[-1]._op.name} (record number "
-                f"{users[-1]._n}) still needs the array for its derivative; rebind instead "
-                "(p.data = new, or p.data -= step), or drop the output first"
+                f"{users[-1]._n}) still needs the array; rebind instead (p.data = new, or "
+                "p.data -= step), or drop the output first"
             )
 
     if TYPE_CHECKING:  # attached from the op table, row by row; a test compares the two lists
@@ -424,6 +431,11 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -
         out = float(out)
     if not flows:
         return out
+    if type(out) is complex or (type(out) is not float and out.dtype.kind == "c"):
+        raise TypeError(f"{op.name} of a Value takes real numbers, and complex ones came")
+    view = type(out) is np.ndarray and (
+        out.base is not None or out is values[0] or out is values[-1]
+    )
     modes: Modes | None = current() if HOT["special"] else None
     if modes is not None:
         if op.branch is not None:
@@ -431,16 +443,17 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -
         if modes.debugging:
             _check_forward(op, values, out)
         if not modes.recording:
-            return leaf(out)
+            return leaf(out.copy() if view else out)
     v = new(Value)
     v._data = out
     v._op = op
     for i, a in enumerate(args):
         if isinstance(a, Value):
-            if a._a is None and op.needs(i) and type(a._data) is not float:
+            if a._a is None and (view or op.needs(i)) and type(a._data) is not float:
                 _register_user(a, v)
-        elif type(a) is np.ndarray and a.flags.writeable and op.needs(i):
-            values[i] = a.copy()
+        elif type(values[i]) is np.ndarray:  # the user may write into a constant later on
+            values[i] = _own(values[i])
+            args = (*args[:i], values[i], *args[i + 1 :])
     v._a = args
     v._b = params
     v._p = tuple(values)
@@ -473,6 +486,14 @@ def _constant(op: Op, x: Any) -> Any:
     if array.ndim:
         return array
     return complex(array) if array.dtype.kind == "c" else float(array)
+
+
+def _own(x: Any) -> Any:
+    """Return a constant array that nobody can write into."""
+    if x.flags.writeable or x.base is not None:
+        x = x.copy()
+        x.flags.writeable = False
+    return x
 
 
 def _register_user(a: Value, user: Value) -> None:

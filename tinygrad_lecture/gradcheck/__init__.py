@@ -5,6 +5,12 @@ derivatives behind it are of use by themselves: `numeric_gradient`, `sweep_steps
 the error over the step), `taylor_test`.
 """
 
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
 from .check import gradcheck
 from .numeric import numeric_gradient
 from .problem import TargetError
@@ -25,3 +31,14 @@ __all__ = [
     "sweep_steps",
     "taylor_test",
 ]
+
+
+class _Room(types.ModuleType):
+    """The room under its name in the package is the function: ``tg.gradcheck(f, x)``."""
+
+    def __call__(self, fn: Any, *inputs: Any, **options: Any) -> Report:
+        """Call `gradcheck`."""
+        return gradcheck(fn, *inputs, **options)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -152,9 +152,7 @@ def take_apart(
         found.append(_argument(leaf, name))
         return Slot(len(found) - 1)
 
-    trees = tuple(
-        item if k in fixed else visit(item, names[k]) for k, item in enumerate(inputs)
-    )
+    trees = tuple(item if k in fixed else visit(item, names[k]) for k, item in enumerate(inputs))
     if required and not found:
         what = ", ".join(names) if inputs else "nothing"
         raise UsageError(f"no float input to check: {what} came; give at least one float or array")
@@ -191,7 +189,9 @@ def _argument(leaf: Any, name: str) -> Argument:
     value = array.astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(value))
     if bad.size:
-        where = "" if value.ndim == 0 else str(list(map(int, np.unravel_index(bad[0], value.shape))))
+        where = (
+            "" if value.ndim == 0 else str(list(map(int, np.unravel_index(bad[0], value.shape))))
+        )
         raise UsageError(
             f"input {name}{where} is {value.reshape(-1)[bad[0]]}; derivatives need finite inputs"
         )
@@ -215,7 +215,7 @@ def _refusal(name: str, data: Any) -> str:
 
 
 def parameter_names(fn: Callable[..., Any], count: int) -> list[str]:
-    """Return names for `count` positional arguments of a callable, from its signature if it has one.
+    """Return names for `count` positional arguments, from the signature if there is one.
 
     Examples
     --------

@@ -64,13 +64,16 @@ def likely_cause(e: Evidence) -> str:
     """Return the likeliest causes, at most two, as one text; empty if none fits."""
     if not np.all(np.isfinite(e.numeric)) or not e.indices.size:
         return ""
+    if not np.all(np.isfinite(e.claimed)):
+        return "yours is not finite: 0/0, inf - inf, the log of 0 or an overflow on the way"
     found: list[str] = []
-    for rule in _SHAPES if e.claimed.shape != e.point.shape else _RULES:
-        for cause in rule(e):
-            if cause not in found:
-                found.append(cause)
-        if len(found) >= 2:
-            break
+    with np.errstate(all="ignore"):
+        for rule in _SHAPES if e.claimed.shape != e.point.shape else _RULES:
+            for cause in rule(e):
+                if cause not in found:
+                    found.append(cause)
+            if len(found) >= 2:
+                break
     return "; or ".join(found[:2])
 
 
@@ -175,9 +178,9 @@ def _lost(e: Evidence) -> Iterator[str]:
 
 
 def _transpose(e: Evidence) -> Iterator[str]:
-    if e.point.ndim == 2 and e.point.shape[0] == e.point.shape[1] > 1:
-        if close(e.at(e.claimed.T), e.numeric):
-            yield "transpose: .T of the gradient is right"
+    square = e.point.ndim == 2 and e.point.shape[0] == e.point.shape[1] > 1
+    if square and close(e.at(e.claimed.T), e.numeric):
+        yield "transpose: .T of the gradient is right"
 
 
 def _swap(e: Evidence) -> Iterator[str]:
@@ -225,9 +228,10 @@ def _addition(e: Evidence) -> Iterator[str]:
 
 def _order(e: Evidence) -> Iterator[str]:
     a = e.at(e.claimed)
-    if 1 < a.size == e.point.size and np.ptp(e.numeric) > 0:
-        if close(np.sort(a), np.sort(e.numeric)) and not close(a, e.numeric):
-            yield "the right numbers in another order (flip, roll, permutation or reshape)"
+    if a.size < e.point.size or a.size < 2 or np.ptp(e.numeric) == 0:
+        return
+    if close(np.sort(a), np.sort(e.numeric)) and not close(a, e.numeric):
+        yield "the right numbers in another order (flip, roll, permutation or reshape)"
 
 
 def _place(e: Evidence) -> Iterator[str]:

@@ -96,7 +96,10 @@ def gradcheck(
     >>> tg.gradcheck(loss, np.array([1.0, 3.0])).verdict.value
     'wrong gradient'
     """
-    _check_options(order, rtol, atol, max_coordinates, complex_step, kind)
+    check_options(
+        order=order, rtol=rtol, atol=atol, max_coordinates=max_coordinates,
+        complex_step=complex_step, kind=kind,
+    )  # fmt: skip
     problem = problem_for(fn, inputs, seed=seed, constants=constants, kind=kind, name=name)
     report = check_problem(
         problem, seed=seed, order=order, rtol=rtol, atol=atol, max_coordinates=max_coordinates,
@@ -116,27 +119,30 @@ def check_problem(
     complex_step: bool | str = "auto",
 ) -> Report:
     """Check a problem; see `gradcheck` for the parameters."""
-    arguments: list[ArgumentResult] = []
-    remarks: list[str] = []
     used = 0.0
-    for current in range(1, order + 1):
-        if current == 2:
-            if worst(a.verdict for a in arguments) is Verdict.WRONG:
-                remarks.append("order 2 was not checked, as the gradient itself is wrong")
-                break
-            problem = problem.derivative(examination.cotangent)
-        base = problem.evaluate(problem.point)  # tells the accuracy of the outputs
-        used = max(used, rtol if rtol is not None else default_rtol(problem.eps))
+
+    def examine(which: Problem, current: int) -> tuple[list[ArgumentResult], Array]:
+        nonlocal used
+        base = which.evaluate(which.point)  # tells the accuracy of the outputs
+        used = max(used, rtol if rtol is not None else default_rtol(which.eps))
         demanded = None if complex_step == "auto" else bool(complex_step)
         settings = Settings(used, atol, demanded, seed)
-        examination = Examination(problem, base, settings, max_coordinates, current)
-        arguments += examination.run()
-        remarks += [note for note in problem.notes if note not in remarks]
-        if complex_step is True and examination.inspector.complex_reason:
+        examination = Examination(which, base, settings, max_coordinates, current)
+        results = examination.run()
+        reason = examination.inspector.complex_reason
+        if complex_step is True and reason:
             raise UsageError(
-                f"complex_step=True: {problem.name} does not allow it, as "
-                f"{examination.inspector.complex_reason}; use complex_step='auto'"
+                f"complex_step=True: {which.name} does not allow it, as {reason}; use "
+                "complex_step='auto'"
             )
+        return results, examination.cotangent
+
+    arguments, cotangent = examine(problem, 1)
+    remarks = list(dict.fromkeys(problem.notes))
+    if order == 2 and worst(a.verdict for a in arguments) is Verdict.WRONG:
+        remarks.append("order 2 was not checked, as the gradient itself is wrong")
+    elif order == 2:
+        arguments = arguments + examine(problem.derivative(cotangent), 2)[0]
     return Report(
         problem.name, problem.kind, tuple(arguments), seed, order, used, atol, tuple(remarks),
         printable(problem),
@@ -159,9 +165,22 @@ def _as_list(x: Array) -> Any:
     return np.asarray(x, dtype=np.float64).tolist()
 
 
-def _check_options(
-    order: Any, rtol: Any, atol: Any, max_coordinates: Any, complex_step: Any, kind: Any
+def check_options(
+    *,
+    order: Any = 1,
+    rtol: Any = None,
+    atol: Any = 0.0,
+    max_coordinates: Any = 1,
+    complex_step: Any = "auto",
+    kind: Any = "auto",
 ) -> None:
+    """Refuse options that make no sense.
+
+    Raises
+    ------
+    UsageError
+        With the name of the option, what came, and what would be right.
+    """
     if order not in (1, 2):
         raise UsageError(f"order must be 1 or 2, got {order!r}")
     if rtol is not None and not 0 < rtol < 1:

@@ -1,4 +1,4 @@
-"""Functions that return ``(value, gradient)``: homework, and objectives for SciPy's ``jac=True``."""
+"""Functions that return ``(value, gradient)``: homework, and objectives for SciPy."""
 
 from __future__ import annotations
 
@@ -148,9 +148,7 @@ def plain_inputs(problem: Problem, arrays: Sequence[Array]) -> Callable[[int], A
 def written(problem: Problem, call: Callable[[Callable[[int], Any]], Any]) -> list[str]:
     """Return the names of the arguments that a call changes."""
     copies = [a.copy() for a in problem.point]
-    problem.run(
-        lambda: call(lambda k: copies[k][()] if problem.arguments[k].scalar else copies[k])
-    )
+    problem.run(lambda: call(lambda k: copies[k][()] if problem.arguments[k].scalar else copies[k]))
     return [
         argument.name
         for argument, copy in zip(problem.arguments, copies, strict=True)
@@ -172,7 +170,7 @@ def call_complex(call: Callable[[], Any]) -> Array:
             result = call()
             parts = result if isinstance(result, list | tuple) else [result]
             arrays = [np.asarray(p).reshape(-1) for p in parts]
-        except Exception as error:  # noqa: BLE001 (any error means: not for complex numbers)
+        except Exception as error:
             raise NotAnalytic(f"it does not take complex numbers ({error})") from error
     if not any(a.dtype.kind == "c" for a in arrays):
         raise NotAnalytic("it drops the imaginary part")

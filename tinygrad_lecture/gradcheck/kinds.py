@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lecture.engine.ops.table import Op, ScaledOp
+from tinygrad_lecture.engine.value import Value
 from tinygrad_lecture.errors import UsageError
 
 from .arguments import Argument, Inputs, parameter_names, take_apart
@@ -112,7 +113,7 @@ def _float_leaves(item: Any) -> bool:
     """Whether an operand is made of floats, unlike indices and masks."""
     if isinstance(item, list | tuple):
         return all(map(_float_leaves, item))
-    return np.asarray(getattr(item, "data", item)).dtype.kind == "f"
+    return isinstance(item, Value) or np.asarray(item).dtype.kind == "f"
 
 
 def _instance(cls: type, label: str) -> Any:

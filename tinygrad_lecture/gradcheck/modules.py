@@ -140,7 +140,7 @@ class ModuleProblem(Problem):
         return found
 
     def _from_parts(self, returned: Any, inputs: list[int], found: list[Any]) -> None:
-        """Assign a returned array or tuple: the inputs first, then the parameters, if they are there."""
+        """Assign a returned array or tuple: the inputs first, then perhaps the parameters."""
         trees = [self.inputs.trees[k] for k in inputs]
         trees += self.inputs.trees[len(self.names) :]
         parts = [returned]

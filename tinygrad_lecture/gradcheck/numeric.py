@@ -95,6 +95,11 @@ class Probe:
         return math.isfinite(self.central)
 
     @property
+    def doubt(self) -> float:
+        """What rounding may hide: where nothing moved, a slope as large as `blind`."""
+        return self.noise if self.moved else self.blind
+
+    @property
     def jump(self) -> float:
         """Difference of the one-sided slopes, added up without cancellation."""
         return self.high - self.low
@@ -153,7 +158,7 @@ class Line:
             moving = moving.copy()
             moving.reshape(-1)[self.direction] += t
         else:
-            moving = (moving + t * self.direction).astype(moving.dtype)
+            moving = np.array(moving + t * self.direction, moving.dtype)
         arrays[self.which] = moving
         return arrays
 
@@ -183,7 +188,9 @@ class Line:
             forward = _finite_sum(ahead_slopes) - bend_plus / ahead
             backward = _finite_sum(behind_slopes) - bend_minus / behind
             central = _finite_sum(u * (plus.values - minus.values)) - (bend_plus - bend_minus)
-            sizes = np.abs(u) * np.fmax(np.abs(middle), np.fmax(abs(plus.values), abs(minus.values)))
+            sizes = np.abs(u) * np.fmax(
+                np.abs(middle), np.fmax(abs(plus.values), abs(minus.values))
+            )
             sizes[~np.isfinite(sizes)] = 0.0
             unit = self.eps / (ahead - behind)
         return Probe(

@@ -90,7 +90,8 @@ def spellings(name: str) -> set[str]:
 def follow(item: Any, path: Path) -> Any:
     """Return what is at the end of a path of attributes, keys and positions."""
     for step in path:
-        item = item[step] if isinstance(item, dict | list | tuple) else getattr(item, str(step))
+        inside = isinstance(item, dict) or isinstance(step, int)
+        item = item[step] if inside else getattr(item, str(step))
     return item
 
 

@@ -48,7 +48,7 @@ class NotTraceable(Exception):  # noqa: N818 (an answer, not an error)
 
 
 def origin(error: Exception) -> str:
-    """Return ``file:line`` of the innermost frame that belongs neither to this package nor to NumPy."""
+    """Return ``file:line`` of the innermost frame outside of this package and NumPy."""
     frames = traceback.extract_tb(error.__traceback__)
     numpy = str(Path(np.__file__).parent)
     own = [f for f in frames if not f.filename.startswith((_PACKAGE, numpy, "<op ", "<frozen"))]

@@ -1,4 +1,4 @@
-"""The report of a check: dataclasses, the table that a person reads, the JSON that a script reads."""
+"""The report of a check: dataclasses, a table for people, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -96,8 +96,18 @@ class ArgumentResult:
 
     @property
     def worst_error(self) -> float:
-        """The largest relative error; 0 if nothing was compared, nan if a number is nan."""
-        return self.coordinates[0].relative_error if self.coordinates else 0.0
+        """The largest relative error away from kinks; 0 if there is none, nan if one is."""
+        errors = [c.relative_error for c in self.coordinates if c.verdict is not Verdict.KINK]
+        return math.nan if any(map(math.isnan, errors)) else max(errors, default=0.0)
+
+    @property
+    def words(self) -> str:
+        """What the worst error means, in words."""
+        if self.verdict is Verdict.KINK:
+            return "no slope to compare with"
+        if self.verdict in (Verdict.NOISE, Verdict.NONDETERMINISTIC):
+            return "cannot tell"
+        return band(self.worst_error)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many of the compared coordinates got a verdict."""
@@ -293,7 +303,7 @@ def _lines(report: Report, most: int) -> list[str]:
             compared += f" + {a.directions} directions"
         name = a.name if report.order == 1 else f"{a.name} (order {a.order})"
         rows.append(
-            [name, shape_text(a.shape), compared, f"{a.worst_error:.1e}", band(a.worst_error), a.verdict]
+            [name, shape_text(a.shape), compared, f"{a.worst_error:.1e}", a.words, a.verdict]
         )
     header = ["argument", "shape", "compared", "worst", "in words", "verdict"]
     lines += table(header, rows, {0, 1, 4, 5})
@@ -313,7 +323,14 @@ def _lines(report: Report, most: int) -> list[str]:
 
 def _coordinate_table(coordinates: Sequence[Coordinate]) -> list[str]:
     rows = [
-        [c.place, f"{c.analytic:.8g}", f"{c.numeric:.8g}", f"{c.relative_error:.1e}", c.verdict, c.remark]
+        [
+            c.place,
+            f"{c.analytic:.8g}",
+            f"{c.numeric:.8g}",
+            f"{c.relative_error:.1e}",
+            c.verdict,
+            c.remark,
+        ]
         for c in coordinates
     ]
     return table(["where", "yours", "numeric", "error", "verdict", "remark"], rows, {0, 4, 5})

@@ -24,7 +24,7 @@ _MOST = 40
 
 
 def lost_contributions(
-    output: Value, seed: Any, leaves: Sequence[Value]
+    output: Value, seed: Any, leaves: Sequence[Value], names: Sequence[str]
 ) -> Iterator[tuple[str, list[Array]]]:
     """Yield, for each use of a reused value, the gradient in which only this use counts.
 
@@ -36,6 +36,8 @@ def lost_contributions(
         Its adjoint.
     leaves : sequence of Value
         The arguments.
+    names : sequence of str
+        Their names.
 
     Yields
     ------
@@ -48,10 +50,10 @@ def lost_contributions(
     if len(tape) > _LONGEST:
         return
     uses = Counter(operand._n for v in tape.values for _, operand in sweep.tracked(v))
-    names = {leaf._n: f"argument {k + 1}" for k, leaf in enumerate(leaves)}
+    called = {leaf._n: name for leaf, name in zip(leaves, names, strict=True)}
     reused = [v for v in tape.values if uses[v._n] > 1]
     for v in reused[:_MOST]:
-        what = names.get(v._n) or f"the result of {v._op.name if v._op else 'a constant'}"
+        what = called.get(v._n) or f"the result of {v._op.name if v._op else 'a constant'}"
         for number in range(uses[v._n]):
             found = _adjoints(tape, output, seed, v._n, number)
             gradients = [

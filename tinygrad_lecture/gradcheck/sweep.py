@@ -13,6 +13,7 @@ where error_j is smallest.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ def _v_curve(probes: Sequence[Probe]) -> list[float]:
         gap = abs(probe.central - before.central)
         if j:
             amplitude = max(amplitude, gap * before.step)
-        error = max(gap, amplitude / probe.step, probe.noise)
+        error = max(gap, amplitude / probe.step, probe.doubt)
         errors.append(error if math.isfinite(error) else math.inf)
     return errors
 
@@ -183,17 +184,12 @@ def estimate(probes: Sequence[Probe]) -> Estimate:
     two_sided = [p for p in probes if p.two_sided]
     if len(two_sided) < 2:
         return _one_sided(probes)
-    if not any(p.moved for p in two_sided):
-        last = two_sided[-1]
-        return Estimate(0.0, last.blind, last.step)
     clean = [p for p in two_sided if p.clean]
     seen = clean if len(clean) >= 2 else two_sided
     return _cusp(seen) or _plateau(seen) or _bottom(_seeing(seen))
 
 
 def _bottom(probes: Sequence[Probe]) -> Estimate:
-    if not any(p.moved for p in probes):
-        return Estimate(0.0, 0.0, probes[-1].step)
     errors = _v_curve(probes)
     j = min(range(len(probes)), key=errors.__getitem__)
     return Estimate(
@@ -222,7 +218,7 @@ def _plateau(probes: Sequence[Probe]) -> Estimate | None:
         if len(window) < 4 or first.jump <= _CERTAIN * first.noise:
             continue
         if all(first.jump / 3 <= p.jump <= 3 * first.jump for p in window):
-            shown = [p for p in probes if _CERTAIN * p.noise <= 0.3 * first.jump]
+            shown = [p for p in probes if _CERTAIN * p.doubt <= 0.3 * first.jump]
             if shown[0].jump > 0.3 * first.jump:
                 best = shown[0]
                 return Estimate(best.central, best.noise, best.step, low=best.low, high=best.high)
@@ -235,7 +231,7 @@ def _cusp(probes: Sequence[Probe]) -> Estimate | None:
     short = probes[: max(4, len(probes) // 2)]
     if len(short) < 4 or any(p.jump <= _CERTAIN * p.noise for p in short):
         return None
-    ratios = [a.jump / b.jump for a, b in zip(short, short[1:], strict=False)]
+    ratios = [a.jump / b.jump for a, b in itertools.pairwise(short)]
     if min(ratios) < 1.2 or max(ratios) > 1.05 * min(ratios):
         return None
     best = short[0]
@@ -251,7 +247,7 @@ def _one_sided(probes: Sequence[Probe]) -> Estimate:
             continue
         best = Estimate(math.nan, math.inf, seen[0].step, edge=True)
         amplitude = 0.0
-        for before, probe in zip(seen, seen[1:], strict=False):
+        for before, probe in itertools.pairwise(seen):
             short, long = getattr(before, side), getattr(probe, side)
             amplitude = max(amplitude, abs(long - short) * before.step)
             error = max(abs(long - short), amplitude / before.step, before.noise)
@@ -268,5 +264,5 @@ def _one_sided(probes: Sequence[Probe]) -> Estimate:
 def _unbounded(probes: Sequence[Probe], side: str) -> bool:
     """Whether the slope keeps growing like a power of 1/h over the shorter half of the steps."""
     half = [abs(getattr(p, side)) for p in probes[: max(4, len(probes) // 2)]]
-    growing = all(short > 1.2 * long for short, long in zip(half, half[1:], strict=False))
+    growing = all(short > 1.2 * long for short, long in itertools.pairwise(half))
     return growing and len(half) >= 4 and probes[0].noise < 0.01 * half[0]

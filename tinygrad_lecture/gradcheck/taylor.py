@@ -50,7 +50,9 @@ def taylor_line(line: Line, slope: float, largest: float = 2.0**-4) -> Taylor:
         h = largest * 0.5**k
         result = line.evaluate(line.displaced(h))
         with np.errstate(all="ignore"):
-            noise = line.eps * float(np.sum(np.abs(u) * np.maximum(abs(result.values), abs(middle))))
+            noise = line.eps * float(
+                np.sum(np.abs(u) * np.maximum(abs(result.values), abs(middle)))
+            )
             remainder = abs(float(np.sum(u * (result.values - middle))) - h * slope)
         if math.isfinite(remainder) and remainder > 64 * noise:
             steps.append(h)

@@ -109,8 +109,8 @@ class Tolerance:
 
     def equal(self, a: float, b: float) -> bool:
         """Whether two slopes are equal."""
-        if a == b:
-            return True
+        if a == b or not (math.isfinite(a) and math.isfinite(b)):
+            return a == b
         return abs(a - b) <= self.absolute + self.relative * max(abs(a), abs(b))
 
 

@@ -1,4 +1,4 @@
-"""Neural networks on the engine: modules, layers, losses, initializers, and micrograd's scalar MLP."""
+"""Neural networks on the engine: modules, layers, losses, initializers, and a scalar MLP."""
 
 from __future__ import annotations
 

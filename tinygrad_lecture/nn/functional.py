@@ -1,6 +1,7 @@
 """The mathematics of layers and losses, without state: what `Linear`, `CrossEntropyLoss`, ... call.
 
-Each function takes Values or plain arrays; with plain arrays only, plain numbers or arrays come back.
+Each function takes Values or plain arrays; with plain arrays only, plain numbers or arrays come
+back.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     x = _as_operand(x)
     if x.shape[-1:] != weight.shape[1:]:
         raise ValueError(
-            f"linear: input of shape {x.shape} must end in {weight.shape[1]}, the number of columns of"
-            f" the weight of shape {weight.shape}"
+            f"linear: input of shape {x.shape} must end in {weight.shape[1]}, the number of columns"
+            f" of the weight of shape {weight.shape}"
         )
     product = engine.matmul(x, weight.T)
     return product if bias is None else product + bias
@@ -76,8 +77,8 @@ def _reduce(losses: Any, reduction: str) -> Any:
 def cross_entropy(logits: Any, labels: Any, reduction: Reduction = "mean") -> Any:
     """Return the negative log-likelihood of integer labels under softmax of the logits (L54).
 
-    For one row z with label y it is ``logsumexp(z) - z[y]``, computed with the maximum subtracted, and
-    its gradient is ``softmax(z) - onehot(y)``: never flat, whatever the logits.
+    For one row z with label y it is ``logsumexp(z) - z[y]``, computed with the maximum subtracted,
+    and its gradient is ``softmax(z) - onehot(y)``: never flat, whatever the logits.
 
     Parameters
     ----------
@@ -101,8 +102,8 @@ def cross_entropy(logits: Any, labels: Any, reduction: Reduction = "mean") -> An
     --------
     >>> import numpy as np
     >>> import tinygrad_lecture as tg
-    >>> float(tg.nn.functional.cross_entropy(np.zeros((2, 10)), [3, 7])) == np.log(10.0)
-    True
+    >>> round(float(tg.nn.functional.cross_entropy(np.zeros((2, 10)), [3, 7])), 6)  # ln 10
+    2.302585
     >>> z = tg.Value([[1000.0, 0.0]])
     >>> loss = tg.nn.functional.cross_entropy(z, [1])
     >>> loss.backward()
@@ -140,8 +141,7 @@ def mse_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Any
     prediction, target = _as_operand(prediction), _as_operand(target)
     if prediction.shape != target.shape:
         raise ValueError(
-            f"mse_loss: prediction has shape {prediction.shape}, target has shape {target.shape}; they"
-            " must be equal: reshape one of them, e.g. target.reshape(-1, 1) for a network with one"
-            " output"
+            f"mse_loss: prediction has shape {prediction.shape}, target has shape {target.shape};"
+            " they must be equal: reshape one of them, e.g. target.reshape(-1, 1) for one output"
         )
     return _reduce(engine.square(prediction - target), reduction)

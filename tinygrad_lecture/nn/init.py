@@ -1,9 +1,9 @@
 """Initializers: every one draws with the standard deviation ``gain / sqrt(fan)`` (L47-L50).
 
-A trailing underscore means "in place", as in PyTorch: a `Value` gets new data, an ndarray is written
-into.  All randomness comes from ``rng``: a `numpy.random.Generator`, a seed, or None for fresh entropy.
-Passing one generator to several layers gives them different numbers; passing one seed to several
-layers gives them the same.
+A trailing underscore means "in place", as in PyTorch: a `Value` gets new data, an ndarray is
+written into.  All randomness comes from ``rng``: a `numpy.random.Generator`, a seed, or None for
+fresh entropy. Passing one generator to several layers gives them different numbers; passing one
+seed to several layers gives them the same.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
     if nonlinearity not in gains:
         known = ", ".join([*gains, "leaky_relu"])
-        raise ValueError(f"calculate_gain: nonlinearity must be one of {known}; got {nonlinearity!r}")
+        raise ValueError(
+            f"calculate_gain: nonlinearity must be one of {known}; got {nonlinearity!r}"
+        )
     return gains[nonlinearity]
 
 
@@ -165,7 +167,9 @@ def variance_scaling_(
     if distribution == "uniform":
         bound = math.sqrt(3.0) * std
         return uniform_(tensor, -bound, bound, rng)
-    raise ValueError(f'variance_scaling_: distribution is "normal" or "uniform", got {distribution!r}')
+    raise ValueError(
+        f'variance_scaling_: distribution is "normal" or "uniform", got {distribution!r}'
+    )
 
 
 def _fan(tensor: Any, mode: str) -> int:
@@ -178,7 +182,7 @@ def _fan(tensor: Any, mode: str) -> int:
 
 
 def lecun_uniform_(tensor: T, rng: Rng = None) -> T:
-    """Fill from U(-c, c) with c = sqrt(3 / fan_in), variance 1 / fan_in (LeCun et al. 1998; L48)."""
+    """Fill from U(-c, c), c = sqrt(3 / fan_in), variance 1 / fan_in (LeCun et al. 1998; L48)."""
     return variance_scaling_(tensor, 1.0, _fan(tensor, "fan_in"), "uniform", rng)
 
 
@@ -188,7 +192,9 @@ def lecun_normal_(tensor: T, rng: Rng = None) -> T:
 
 
 def xavier_uniform_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
-    """Fill from U(-c, c), c = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16; L49).
+    """Fill from U(-c, c), c = gain * sqrt(6 / (fan_in + fan_out)) (L49).
+
+    Glorot & Bengio 2010, eq. 16; the variance is gain^2 * 2 / (fan_in + fan_out).
 
     Parameters
     ----------
@@ -206,12 +212,16 @@ def xavier_uniform_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
     >>> bool(abs(w).max() <= (6 / 50) ** 0.5)
     True
     """
-    return variance_scaling_(tensor, gain, sum(calculate_fan_in_and_fan_out(tensor)) / 2, "uniform", rng)
+    return variance_scaling_(
+        tensor, gain, sum(calculate_fan_in_and_fan_out(tensor)) / 2, "uniform", rng
+    )
 
 
 def xavier_normal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
     """Fill from N(0, gain^2 * 2 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 12; L49)."""
-    return variance_scaling_(tensor, gain, sum(calculate_fan_in_and_fan_out(tensor)) / 2, "normal", rng)
+    return variance_scaling_(
+        tensor, gain, sum(calculate_fan_in_and_fan_out(tensor)) / 2, "normal", rng
+    )
 
 
 def kaiming_uniform_(
@@ -221,9 +231,10 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     rng: Rng = None,
 ) -> T:
-    """Fill from U(-c, c), c = gain * sqrt(3 / fan): sqrt(6 / fan_in) for ReLU (He et al. 2015; L50).
+    """Fill from U(-c, c), c = gain * sqrt(3 / fan): sqrt(6 / fan_in) for ReLU (L50).
 
-    The factor 2 under the root makes up for ReLU: for z symmetric about 0, E[relu(z)^2] = Var(z) / 2.
+    He et al. 2015.  The factor 2 under the root makes up for ReLU: for z symmetric about 0,
+    E[relu(z)^2] = Var(z) / 2.
 
     Parameters
     ----------
@@ -250,7 +261,9 @@ def kaiming_uniform_(
     >>> bool(abs(w).max() <= (6 / 24) ** 0.5)
     True
     """
-    return variance_scaling_(tensor, calculate_gain(nonlinearity, a), _fan(tensor, mode), "uniform", rng)
+    return variance_scaling_(
+        tensor, calculate_gain(nonlinearity, a), _fan(tensor, mode), "uniform", rng
+    )
 
 
 def kaiming_normal_(
@@ -264,4 +277,6 @@ def kaiming_normal_(
 
     Parameters and errors as in `kaiming_uniform_`.
     """
-    return variance_scaling_(tensor, calculate_gain(nonlinearity, a), _fan(tensor, mode), "normal", rng)
+    return variance_scaling_(
+        tensor, calculate_gain(nonlinearity, a), _fan(tensor, mode), "normal", rng
+    )

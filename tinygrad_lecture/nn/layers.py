@@ -26,14 +26,14 @@ class Linear(Module):
     bias : bool
         Whether to add a vector ``b`` of shape ``(out_features,)``.
     rng : numpy.random.Generator, int or None
-        Source of the start values: one generator passed to all layers, or a seed (the same seed gives
-        the same numbers), or None for fresh entropy.
+        Source of the start values: one generator passed to all layers, or a seed (the same seed
+        gives the same numbers), or None for fresh entropy.
     dtype : dtype
         float64 by default.
     init : callable or None
-        An initializer ``init(weight, rng=rng)`` such as ``nn.init.kaiming_uniform_``; the bias is then
-        0 (L48).  None is PyTorch's default, U(-c, c) with c = 1 / sqrt(in_features) for both, which is
-        sqrt(3) times smaller than the lecture's rule of thumb.
+        An initializer ``init(weight, rng=rng)`` such as ``nn.init.kaiming_uniform_``; the bias is
+        then 0 (L48).  None is PyTorch's default, U(-c, c) with c = 1 / sqrt(in_features) for both,
+        which is sqrt(3) times smaller than the lecture's rule of thumb.
 
     Raises
     ------
@@ -144,8 +144,8 @@ class Standardize(Module):
     Parameters
     ----------
     mean, std : number or array_like
-        Buffers that broadcast against a batch; every ``std`` > 0.  Take them from the training data,
-        with `tinygrad_lecture.data.Standardize` for one number per feature.
+        Buffers that broadcast against a batch; every ``std`` > 0.  Take them from the training
+        data, with `tinygrad_lecture.data.Standardize` for one number per feature.
     dtype : dtype
         float64 by default.
 

@@ -1,9 +1,10 @@
 """Backpropagation by hand: modules with explicit NumPy ``forward`` and ``backward`` (L12).
 
-Each module keeps in ``forward`` what its ``backward`` needs; ``backward`` takes the derivative of the
-loss with respect to the output and returns the one with respect to the input.  Parameter gradients are
-stored in ``grads`` under the parameter's name and are replaced by every call (nothing accumulates).
-No engine is involved: `tinygrad_lecture.gradcheck` and the tape check these formulas from outside.
+Each module keeps in ``forward`` what its ``backward`` needs; ``backward`` takes the derivative of
+the loss with respect to the output and returns the one with respect to the input.  Parameter
+gradients are stored in ``grads`` under the parameter's name and are replaced by every call (nothing
+accumulates). No engine is involved: `tinygrad_lecture.gradcheck` and the tape check these formulas
+from outside.
 
 Examples
 --------
@@ -105,7 +106,7 @@ class ReLU:
 
 
 class SoftmaxCE:
-    """Mean negative log-likelihood of labels under softmax; backward ``(softmax - onehot) / N`` (L54)."""
+    """Mean cross-entropy of softmax and labels; backward ``(softmax - onehot) / N`` (L54)."""
 
     def forward(self, logits: Array, labels: Any) -> float:
         """Return the mean loss of logits (N, C) and integer labels (N,)."""
@@ -124,6 +125,6 @@ class SoftmaxCE:
 
     def backward(self, grad_output: float = 1.0) -> Array:
         """Return dL/dlogits, shape (N, C)."""
-        gradient = self._softmax.copy()
-        gradient[np.arange(len(gradient)), self._labels] -= 1.0
-        return gradient * (grad_output / len(gradient))
+        gradient: Array = self._softmax * (grad_output / len(self._softmax))
+        gradient[np.arange(len(gradient)), self._labels] -= grad_output / len(gradient)
+        return gradient

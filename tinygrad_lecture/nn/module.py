@@ -51,8 +51,8 @@ class IncompatibleKeys(NamedTuple):
 class Module:
     """Base class of layers, losses and models; PyTorch's ``nn.Module`` without its registries.
 
-    Write parameters and children as attributes in ``__init__`` (no ``super().__init__()`` needed) and
-    the computation as ``forward``; then call the object.
+    Write parameters and children as attributes in ``__init__`` (no ``super().__init__()`` needed)
+    and the computation as ``forward``; then call the object.
 
     Raises
     ------
@@ -66,6 +66,7 @@ class Module:
     >>> class Scale(tg.nn.Module):
     ...     def __init__(self, factor):
     ...         self.factor = tg.nn.Parameter(factor)
+    ...
     ...     def forward(self, x):
     ...         return self.factor * x
     >>> model = tg.nn.Sequential(Scale(3.0), tg.nn.ReLU())
@@ -83,6 +84,7 @@ class Module:
         raise TypeError(f"{type(self).__name__} defines no forward(), so it cannot be called")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward`."""
         return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -115,7 +117,9 @@ class Module:
         if not name or "." in name:
             raise ValueError(f"register_buffer: name must be non-empty without a dot, got {name!r}")
         if name not in self._buffers and hasattr(self, name):
-            raise ValueError(f"register_buffer: {type(self).__name__} already has attribute {name!r}")
+            raise ValueError(
+                f"register_buffer: {type(self).__name__} already has attribute {name!r}"
+            )
         object.__setattr__(self, "_buffers", self._buffers | {name})
         setattr(self, name, np.array(data))
 
@@ -126,9 +130,9 @@ class Module:
                 items = value.values() if isinstance(value, dict) else value
                 if any(isinstance(item, (Module, Parameter)) for item in items):
                     raise TypeError(
-                        f"{type(self).__name__}.{name} is a plain {type(value).__name__} of parameters"
-                        " or modules, which would not be trained or saved; use nn.ModuleList,"
-                        " nn.Sequential or one attribute for each"
+                        f"{type(self).__name__}.{name} is a plain {type(value).__name__} of"
+                        " parameters or modules, which would not be trained or saved; use"
+                        " nn.ModuleList, nn.Sequential or one attribute for each"
                     )
             yield name, value
 
@@ -288,7 +292,9 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        lines = [
+            f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()
+        ]
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         body = "".join(f"  {line}\n" for line in [self.extra_repr(), *lines] if line)

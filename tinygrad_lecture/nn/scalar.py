@@ -141,7 +141,8 @@ class MLP(_Scalars):
         sizes = [nin, *nouts]
         last = len(nouts) - 1
         self.layers = [
-            Layer(sizes[i], sizes[i + 1], nonlin=i != last, rng=generator) for i in range(len(nouts))
+            Layer(sizes[i], sizes[i + 1], nonlin=i != last, rng=generator)
+            for i in range(len(nouts))
         ]
 
     def __call__(self, x: Any) -> Any:

@@ -16,7 +16,7 @@ from ..engine import Value
 __all__ = ["Optimizer"]
 
 Group = dict[str, Any]
-Params = Iterable[Value] | Iterable[Group]
+Params = Iterable[Value | Group]
 
 
 def check_number(
@@ -33,8 +33,9 @@ def check_number(
 class Optimizer(ABC):
     """Base of the optimizers; PyTorch's interface.
 
-    A subclass passes its hyper-parameters as ``defaults`` and writes two methods: `check_group`, which
-    refuses bad settings, and `update`, which moves the parameters of one group along their gradients.
+    A subclass passes its hyper-parameters as ``defaults`` and writes two methods: `check_group`,
+    which refuses bad settings, and `update`, which moves the parameters of one group along their
+    gradients.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ class Optimizer(ABC):
     Attributes
     ----------
     param_groups : list of dict
-        Each with ``"params"`` and its settings.  A changed ``group["lr"]`` counts from the next step.
+        Each with ``"params"`` and its settings.  A changed ``group["lr"]`` counts from the next
+        step.
     state : dict
         By parameter: what the optimizer remembers about it.
 
@@ -55,8 +57,8 @@ class Optimizer(ABC):
     TypeError
         If something else than Values is passed.
     ValueError
-        If there are no parameters, one appears twice, one was computed (is not a leaf), or a setting
-        is out of its range.
+        If there are no parameters, one appears twice, one was computed (is not a leaf), or a
+        setting is out of its range.
     """
 
     def __init__(self, params: Params, defaults: Group) -> None:
@@ -79,7 +81,7 @@ class Optimizer(ABC):
         else:
             self.add_param_group({"params": entries})
 
-    def add_param_group(self, group: Group) -> None:
+    def add_param_group(self, group: Any) -> None:
         """Add parameters with their own settings; what is not given comes from the defaults."""
         name = type(self).__name__
         if not isinstance(group, dict) or "params" not in group:
@@ -97,7 +99,7 @@ class Optimizer(ABC):
         for i, p in enumerate(params, start=len(taken)):
             if not isinstance(p, Value):
                 raise TypeError(
-                    f"{name}: parameter {i} is {type(p).__name__}, it must be a Value (nn.Parameter)"
+                    f"{name}: parameter {i} is {type(p).__name__}, a Value (nn.Parameter) is needed"
                 )
             if id(p) in taken:
                 raise ValueError(
@@ -139,8 +141,8 @@ class Optimizer(ABC):
         Parameters
         ----------
         closure : callable, optional
-            Clears the gradients, computes the loss, calls ``backward()`` and returns the loss; it is
-            called before the step.
+            Clears the gradients, computes the loss, calls ``backward()`` and returns the loss; it
+            is called before the step.
 
         Returns
         -------
@@ -150,8 +152,8 @@ class Optimizer(ABC):
         Raises
         ------
         RuntimeError
-            If no parameter has a gradient: ``backward()`` was not called, or the loss does not depend
-            on them.
+            If no parameter has a gradient: ``backward()`` was not called, or the loss does not
+            depend on them.
 
         Warns
         -----
@@ -159,30 +161,33 @@ class Optimizer(ABC):
             Once, if gradients from before the last step are still part of the sums in ``.grad``.
         """
         result = None if closure is None else closure()
-        moved: list[Value] = []
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            if params:
-                moved += params
-                self.update(group, params)
-        if not moved:
+        ready = [
+            (group, [p for p in group["params"] if p.grad is not None])
+            for group in self.param_groups
+        ]
+        stale = {id(p) for _, params in ready for p in params if p._spend_grad()}
+        if stale and not self._warned:
+            self._warn(stale)
+        if not any(params for _, params in ready):
             raise RuntimeError(
                 f"{type(self).__name__}.step(): none of the {len(self._flat())} parameters has a"
                 " gradient; call loss.backward() first, on a loss that depends on them"
             )
-        stale = [p for p in moved if p._spend_grad()]
-        if stale and not self._warned:
-            self._warned = True
-            names = [_label(p, i) for i, p in enumerate(self._flat()) if any(p is s for s in stale)]
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            warnings.warn(
-                f"{type(self).__name__}.step(): the gradients of {'; '.join(names[:3])}{more} still hold"
-                " what the last step used; call optimizer.zero_grad() before each backward(), or they"
-                " add up",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+        for group, params in ready:
+            self.update(group, params)
         return result
+
+    def _warn(self, stale: set[int]) -> None:
+        self._warned = True
+        names = [_label(p, i) for i, p in enumerate(self._flat()) if id(p) in stale]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        warnings.warn(
+            f"{type(self).__name__}.step(): the gradients of {'; '.join(names[:3])}{more} hold what"
+            " the last step used already; call optimizer.zero_grad() before each backward(), or"
+            " they add up",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return settings and state as plain data, parameters replaced by their numbers.
@@ -190,7 +195,8 @@ class Optimizer(ABC):
         Returns
         -------
         dict
-            ``{"state": {number: {...}}, "param_groups": [{"params": [numbers], ...}]}``, copies all.
+            ``{"state": {number: {...}}, "param_groups": [{"params": [numbers], ...}]}``, copies
+            all.
         """
         flat = self._flat()
         groups, start = [], 0
@@ -207,7 +213,8 @@ class Optimizer(ABC):
         Raises
         ------
         ValueError
-            If groups, numbers of parameters, settings or shapes do not fit; nothing is changed then.
+            If groups, numbers of parameters, settings or shapes do not fit; nothing is changed
+            then.
         """
         name = type(self).__name__
         groups = state["param_groups"]
@@ -227,6 +234,8 @@ class Optimizer(ABC):
             self.check_group(group)
         new_state: dict[Value, dict[str, Any]] = {}
         for number, entry in state["state"].items():
+            if not 0 <= int(number) < len(flat):
+                raise ValueError(f"{name}: the state speaks of parameter {number} of {len(flat)}")
             p = flat[int(number)]
             for key, value in entry.items():
                 if np.ndim(value) and np.shape(value) != p.shape:

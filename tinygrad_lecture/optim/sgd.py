@@ -11,37 +11,38 @@ __all__ = ["SGD"]
 
 
 class SGD(Optimizer):
-    r"""Gradient descent on whatever batch the loss was computed from (L16, L18, L30, L32).
+    """Gradient descent on whatever batch the loss was computed from (L16, L18, L30, L32).
 
-    With g the gradient (plus ``weight_decay`` times theta), mu the momentum, tau the dampening:
+    With g the gradient (plus λθ for weight decay λ), α the learning rate, μ the momentum and τ
+    the dampening, one step is:
 
-    ================  ==============================================  ==================================
-    ``momentum``      ``momentum_form="pytorch"``                     ``momentum_form="lecture"``
-    ================  ==============================================  ==================================
-    0                 theta <- theta - lr g                           the same
-    mu                v <- mu v + (1 - tau) g   (first step: v = g)   V <- mu V - lr g   (V starts at 0)
-    \                 theta <- theta - lr v                           theta <- theta + V
-    mu, nesterov      v as above; theta <- theta - lr (g + mu v)      V as above;
-    \                                                                 theta <- theta - lr g + mu V
-    ================  ==============================================  ==================================
+    =============  ====================================  =================================
+    ..             ``momentum_form="pytorch"``           ``momentum_form="lecture"``
+    =============  ====================================  =================================
+    μ = 0          θ ← θ − αg                            θ ← θ − αg
+    μ > 0          v ← μv + (1 − τ)g, at first v = g;    V ← μV − αg, at first V = −αg;
+    ..             θ ← θ − αv                            θ ← θ + V
+    μ, nesterov    v as above; θ ← θ − α(g + μv)         V as above; θ ← θ + μV − αg
+    =============  ====================================  =================================
 
-    At a constant lr both forms take the same path (V = -lr v).  When lr changes they differ: the
-    lecture's V keeps the old step sizes, PyTorch's form rescales the whole velocity at once.  Nesterov's
-    gradient belongs at the look-ahead point x + mu V (Sutskever et al. 2013): the parameters here *are*
-    that point, theta = x + mu V, which turns the rule for x into the one in the table.
+    At a constant α both forms take the same path (V = −αv). When α changes they differ: the
+    lecture's V keeps the old step sizes, PyTorch's form rescales the whole velocity at once.
+    Nesterov's gradient belongs at the look-ahead point x + μV (Sutskever et al. 2013): the
+    parameters here *are* that point, θ = x + μV, which turns the rule for x into the one in the
+    table.
 
     Parameters
     ----------
     params : iterable of Value or of groups
         See `Optimizer`.
     lr : float
-        Learning rate alpha >= 0.
+        Learning rate α ≥ 0.
     momentum : float
-        mu in [0, 1).
+        μ in [0, 1).
     dampening : float
-        tau in [0, 1], PyTorch's form only.
+        τ in [0, 1], PyTorch's form only.
     weight_decay : float
-        lambda >= 0: adds lambda theta to the gradient, that is lambda/2 |theta|^2 to the loss.
+        λ ≥ 0: adds λθ to the gradient, that is λ/2 ‖θ‖² to the loss.
     nesterov : bool
         Needs momentum > 0 and dampening = 0.
     momentum_form : {"pytorch", "lecture"}

@@ -1,4 +1,4 @@
-"""Training: the fit loop, evaluation, checkpoints, metrics, progress, and the command line's job."""
+"""Training: the fit loop, evaluation, checkpoints, progress, and the command line's job."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from .archive import load_archive, save_archive
 from .checkpoint import Checkpoint, load_checkpoint
 from .csv_log import MetricsCSV
 from .evaluate import evaluate, predict
-from .job import Report, Settings, load_model, resume_classifier, train_classifier
-from .loop import Best, Callback, Run, TrainingDiverged, fit
+from .job import Report, load_model, resume_classifier, train_classifier
+from .loop import Best, Callback, DivergenceError, Run, fit
 from .metrics import accuracy, confusion_matrix, format_confusion
 from .progress import Progress, ProgressBar
+from .settings import Settings
 
 __all__ = [
     "Best",
     "Callback",
     "Checkpoint",
+    "DivergenceError",
     "MetricsCSV",
     "Progress",
     "ProgressBar",
     "Report",
     "Run",
     "Settings",
-    "TrainingDiverged",
     "accuracy",
     "confusion_matrix",
     "evaluate",

@@ -1,8 +1,9 @@
 """Archives: one ``.npz`` file that holds nested dicts and lists of numbers, text and arrays.
 
-Arrays are members of their own, named by their path in the tree, so that `numpy.load` alone can read
-them; all else is JSON in the member ``json``.  Nothing is ever pickled, so loading cannot run code.
-Files are written beside their target, synced and renamed: a crash leaves the old file or the new one.
+Arrays are members of their own, named by their path in the tree, so that `numpy.load` alone can
+read them; all else is JSON in the member ``json``.  Nothing is ever pickled, so loading cannot run
+code. Files are written beside their target, synced and renamed: a crash leaves the old file or the
+new one.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ __all__ = ["load_archive", "save_archive", "write_atomically"]
 
 FORMAT = "tinygrad_lecture archive"
 VERSION = 1
+_PLAIN = re.compile(r"[\w.-]+(/[\w.-]+)*(?<!\.npy)", re.ASCII)  # paths that can name a zip member
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
@@ -44,11 +46,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
     target = Path(path)
     temporary = target.with_name(target.name + ".tmp")
     try:
-        with open(temporary, "wb") as file:
+        with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UsageError(f"cannot write {target}: {error.strerror or error}") from error
@@ -67,7 +69,8 @@ def save_archive(path: str | os.PathLike[str], kind: str, tree: Mapping[str, Any
     kind : str
         What the file is, checked by `load_archive`.
     tree : dict
-        Of dicts (keys become text), lists, tuples (become lists), arrays, numbers, text, bool, None.
+        Of dicts (keys become text), lists, tuples (become lists), arrays, numbers, text, bool,
+        None.
 
     Raises
     ------
@@ -88,7 +91,12 @@ def save_archive(path: str | os.PathLike[str], kind: str, tree: Mapping[str, Any
     {'x': array([0, 1, 2]), 'tags': ['a', None, 0.5]}
     """
     arrays: dict[str, Any] = {"json": None}
-    content = {"format": FORMAT, "version": VERSION, "kind": kind, "tree": _encode(tree, (), arrays)}
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": kind,
+        "tree": _encode(tree, (), arrays),
+    }
     arrays["json"] = np.frombuffer(json.dumps(content, allow_nan=False).encode(), dtype=np.uint8)
 
     def write(file: IO[bytes]) -> None:
@@ -107,8 +115,8 @@ def _encode(node: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> Any:
         return [_encode(item, (*path, str(i)), arrays) for i, item in enumerate(node)]
     if isinstance(node, np.ndarray):
         name = "/".join(path)
-        while name in arrays:  # keys that hold a slash can make two paths alike
-            name += "'"
+        if name in arrays or not _PLAIN.fullmatch(name):
+            name = f"array {len(arrays)}"
         arrays[name] = node
         return {"array": name}
     if isinstance(node, np.generic):
@@ -135,13 +143,15 @@ def load_archive(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
             raise UsageError(f"{path} is damaged: the checksum of {bad} is wrong")
         with np.load(path, allow_pickle=False) as file:
             if "json" not in file.files:
-                raise UsageError(f"{path} was not written by tinygrad_lecture: no member json in it")
+                raise UsageError(
+                    f"{path} was not written by tinygrad_lecture: no member json in it"
+                )
             content = json.loads(file["json"].tobytes())
             arrays = {name: file[name] for name in file.files if name != "json"}
         if content["format"] != FORMAT or content["version"] != VERSION:
             raise UsageError(
-                f"{path} has format {content['format']!r}, version {content['version']}; this program"
-                f" reads {FORMAT!r}, version {VERSION}"
+                f"{path} has format {content['format']!r}, version {content['version']}; this"
+                f" program reads {FORMAT!r}, version {VERSION}"
             )
         if content["kind"] != kind:
             raise UsageError(f"{path} is a {content['kind']}, a {kind} is needed")
@@ -152,10 +162,9 @@ def load_archive(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         raise UsageError(f"{path} does not exist") from error
     except zipfile.BadZipFile as error:
         raise UsageError(f"{path} is truncated, damaged or no .npz file ({error})") from error
-    except (
-        OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RecursionError, zlib.error
-    ) as error:  # fmt: skip
-        raise UsageError(f"{path} is not a {kind} that can be read: {error}") from error
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{path} is not a {kind} that can be read: {reason}") from error
 
 
 def _decode(node: Any, arrays: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ __all__ = ["MetricsCSV"]
 
 
 class MetricsCSV(Callback):
-    """Keep ``run.history`` in a CSV file; numbers are written so that reading gives them back exactly.
+    """Keep ``run.history`` in a CSV file, with numbers that reading gives back exactly.
 
     At the start the file is written anew from the history: empty for a fresh training, and for a
     resumed one without the rows of epochs that came after the checkpoint.
@@ -42,7 +42,7 @@ class MetricsCSV(Callback):
     def on_epoch(self, run: Run) -> None:
         """Append the epoch."""
         try:
-            with open(self.path, "a", encoding="utf-8", newline="") as file:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
                 file.write(_lines(run.history[-1:], header=len(run.history) == 1))
         except OSError as error:
             raise UsageError(f"cannot write {self.path}: {error.strerror or error}") from error

@@ -23,93 +23,15 @@ from .archive import load_archive, save_archive, write_atomically
 from .checkpoint import Checkpoint, load_checkpoint
 from .csv_log import MetricsCSV
 from .evaluate import predict
-from .loop import Callback, Run, TrainingDiverged, fit
+from .loop import Callback, DivergenceError, Run, fit
 from .metrics import accuracy, confusion_matrix
+from .settings import Settings, as_text
 
-__all__ = ["Report", "Settings", "load_model", "resume_classifier", "train_classifier"]
+__all__ = ["Report", "load_model", "resume_classifier", "train_classifier"]
 
 FILES = ("model.npz", "config.json", "metrics.csv", "checkpoint.npz")
 MODEL, CONFIG, METRICS, CHECKPOINT = FILES
 ROWS = 1024  # of one batch when nothing is learned from it
-
-RECIPES: dict[str, dict[str, Any]] = {
-    "digits": {"hidden": (64, 32), "epochs": 40, "lr": 0.05, "batch": 32, "weight_decay": 2e-3},
-    "moons": {"hidden": (32, 32), "epochs": 60, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
-    "circles": {"hidden": (32, 32), "epochs": 60, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
-    "spirals": {"hidden": (64, 64), "epochs": 100, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
-    "xor": {"hidden": (16,), "epochs": 200, "lr": 0.1, "batch": 4, "weight_decay": 0.0},
-}
-IDX_RECIPE: dict[str, Any] = {
-    "hidden": (128, 64), "epochs": 15, "lr": 0.05, "batch": 64, "weight_decay": 1e-4,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a training, apart from the data themselves.
-
-    Parameters
-    ----------
-    dataset : str
-        Name for `tinygrad_lecture.data.load`, or a folder of IDX files.
-    hidden : tuple of int
-        Widths of the hidden layers; empty for a linear classifier.
-    epochs, batch : int
-        At least 1.
-    lr : float
-        Positive.
-    momentum : float
-        In [0, 1).
-    weight_decay : float
-        At least 0.
-    seed : int
-        At least 0; of the start weights and of the order of samples.  The division of the data into
-        parts does not depend on it, so that runs can be compared.
-
-    Raises
-    ------
-    UsageError
-        If a setting is out of its range.
-
-    Examples
-    --------
-    >>> from tinygrad_lecture.train import Settings
-    >>> Settings.of("xor", lr=0.2).lr
-    0.2
-    """
-
-    dataset: str
-    hidden: tuple[int, ...]
-    epochs: int
-    lr: float
-    batch: int
-    momentum: float
-    weight_decay: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        rules = [
-            ("hidden", "widths of at least 1, as in 64,32", all(width >= 1 for width in self.hidden)),
-            ("epochs", "at least 1", self.epochs >= 1),
-            ("batch", "at least 1", self.batch >= 1),
-            ("lr", "a positive number", 0 < self.lr < np.inf),
-            ("momentum", "at least 0 and below 1", 0 <= self.momentum < 1),
-            ("weight_decay", "a number of at least 0", 0 <= self.weight_decay < np.inf),
-            ("seed", "at least 0", self.seed >= 0),
-        ]
-        for name, rule, holds in rules:
-            if not holds:
-                raise UsageError(f"{name} must be {rule}; got {_text(getattr(self, name))}")
-
-    @classmethod
-    def of(cls, dataset: str, **given: Any) -> Settings:
-        """Fill what is not given from the recipe of the data set."""
-        recipe = RECIPES.get(dataset, IDX_RECIPE)
-        return cls(**{"dataset": dataset, "momentum": 0.9, "seed": 0, **recipe, **given})
-
-
-def _text(setting: Any) -> str:
-    return ",".join(map(str, setting)) if isinstance(setting, (tuple, list)) else str(setting)
 
 
 @dataclass(frozen=True)
@@ -236,8 +158,8 @@ def train_classifier(
         old = [name for name in FILES if (out / name).exists()]
         if old and not overwrite:
             raise UsageError(
-                f"{out} already holds a run ({', '.join(old)}); go on with --resume {out}, start anew"
-                " with --overwrite, or choose another folder with --out"
+                f"{out} already holds a run ({', '.join(old)}); go on with --resume {out}, start"
+                " anew with --overwrite, or choose another folder with --out"
             )
         for name in old:
             (out / name).unlink()
@@ -279,18 +201,22 @@ def resume_classifier(
     config = _read_config(out)
     try:
         old = Settings(**{**config["settings"], "hidden": tuple(config["settings"]["hidden"])})
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"{out / CONFIG} is not a configuration that can be read: {error}") from error
+    except (KeyError, TypeError, UsageError) as error:
+        raise UsageError(
+            f"{out / CONFIG} is not a configuration that can be read: {error}"
+        ) from error
     for name, value in given.items():
         if value != getattr(old, name):
             raise UsageError(
-                f"{name} was {_text(getattr(old, name))} when the run in {out} was started, got"
-                f" {_text(value)}; a resumed run keeps its settings, only epochs may change"
+                f"{name} was {as_text(getattr(old, name))} when the run in {out} was started, got"
+                f" {as_text(value)}; a resumed run keeps its settings, only epochs may change"
             )
     settings = old if epochs is None else replace(old, epochs=epochs)
     data = load(settings.dataset)
     if _fingerprint(data) != config.get("fingerprint"):
-        raise UsageError(f"the data of {settings.dataset} are not those that the run in {out} started with")
+        raise UsageError(
+            f"the data of {settings.dataset} are not those that the run in {out} started with"
+        )
     state = load_checkpoint(out / CHECKPOINT)
     if settings.epochs < state["epoch"]:
         raise UsageError(
@@ -326,7 +252,7 @@ def _job(
             callbacks=[*callbacks, MetricsCSV(out / METRICS), Checkpoint(out / CHECKPOINT)],
             resume=state,
         )
-    except TrainingDiverged as error:
+    except DivergenceError as error:
         run, message = error.run, str(error)
     report = Report(
         settings, run.reason, message, {name: len(part) for name, part in data._asdict().items()},

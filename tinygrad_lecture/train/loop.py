@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from ..engine import debug
 from ..errors import UsageError
 from ..nn import Module
 from ..optim import Optimizer
 from .evaluate import Metric, RunningMeans, evaluate, measure
 
-__all__ = ["Best", "Callback", "Run", "TrainingDiverged", "fit"]
+__all__ = ["Best", "Callback", "DivergenceError", "Run", "fit"]
 
 
 class Best(NamedTuple):
@@ -109,7 +111,7 @@ class Run:
             raise UsageError(f"cannot resume: {error}") from error
 
     def _stateful(self) -> dict[str, Any]:
-        """Name the parts besides model and optimizer that have a state: the loader and callbacks."""
+        """Name the loader and the callbacks, as far as they have a state."""
         parts: dict[str, Any] = {"loader": self.train}
         for callback in self.callbacks:
             kind = type(callback).__name__
@@ -145,7 +147,7 @@ class Callback:
         """At the end, however it came; the best weights are back in the model."""
 
 
-class TrainingDiverged(ArithmeticError):
+class DivergenceError(ArithmeticError):
     """The loss became inf or nan.  ``run`` is the `Run`; the best weights are back in its model."""
 
     def __init__(self, message: str, run: Run) -> None:
@@ -169,11 +171,11 @@ def fit(
 ) -> Run:
     """Train a model, and end with the weights of its best epoch (L13, L16, L18, L43).
 
-    Each step: clear gradients, forward, loss, ``backward()``, ``optimizer.step()``.  After each epoch
-    the validation data are measured.  However the training ends - epochs done, a callback, Ctrl-C, a
-    loss that is not finite - the model holds the weights of the best finished epoch afterwards; a nan
-    is never better.  Before the first finished epoch, Ctrl-C leaves the weights as they are, and a
-    diverging loss brings back those before training.
+    Each step: clear gradients, forward, loss, ``backward()``, ``optimizer.step()``.  After each
+    epoch the validation data are measured.  However the training ends - epochs done, a callback,
+    Ctrl-C, a loss that is not finite - the model holds the weights of the best finished epoch
+    afterwards; a nan is never better.  Before the first finished epoch, Ctrl-C leaves the weights
+    as they are, and a diverging loss brings back those before training.
 
     Parameters
     ----------
@@ -198,7 +200,8 @@ def fit(
     callbacks : sequence of Callback
         Called in this order.
     resume : dict, optional
-        What `load_checkpoint` gave: training goes on from there, bit for bit as if it had never ended.
+        What `load_checkpoint` gave: training goes on from there, bit for bit as if it had never
+        ended.
 
     Returns
     -------
@@ -208,9 +211,9 @@ def fit(
     Raises
     ------
     UsageError
-        For epochs below 0, no training batches, a monitor that is no column, or a state that does not
-        fit.
-    TrainingDiverged
+        For epochs below 0, no training batches, a monitor that is no column, or a state that does
+        not fit.
+    DivergenceError
         At the first loss that is not finite, naming epoch, batch, step and the first op that gave a
         non-finite number.
 
@@ -235,17 +238,18 @@ def fit(
     if resume is not None:
         run.load_state_dict(resume)
     initial = model.state_dict()
-    failure: TrainingDiverged | None = None
+    failure: DivergenceError | None = None
     try:
         for callback in run.callbacks:
             callback.on_start(run)
-        while run.epoch < run.epochs and run.reason == "running":
-            _epoch(run)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told below
+            while run.epoch < run.epochs and run.reason == "running":
+                _epoch(run)
         if run.reason == "running":
             run.reason = "finished"
     except KeyboardInterrupt:
         run.reason = "interrupted"
-    except TrainingDiverged as error:
+    except DivergenceError as error:
         run.reason, failure = "diverged", error
     if run.best is not None:
         model.load_state_dict(run.best.weights)
@@ -267,9 +271,9 @@ def _epoch(run: Run) -> None:
         value = run.loss(output, targets)
         number = value.item()
         if not math.isfinite(number):
-            raise TrainingDiverged(
-                f"the loss is {number} at step {run.step + 1} (epoch {run.epoch + 1}, batch {batch}):"
-                f" {_first_bad_op(run, inputs, targets)}",
+            raise DivergenceError(
+                f"the loss is {number} at step {run.step + 1} (epoch {run.epoch + 1}, batch"
+                f" {batch}): {_first_bad_op(run, inputs, targets)}",
                 run,
             )
         value.backward()
@@ -280,7 +284,11 @@ def _epoch(run: Run) -> None:
             callback.on_step(run)
     if not run.means.samples:
         raise UsageError("fit: the training data gave no batches")
-    row = {"epoch": run.epoch + 1, "step": run.step, "lr": float(run.optimizer.param_groups[0]["lr"])}
+    row = {
+        "epoch": run.epoch + 1,
+        "step": run.step,
+        "lr": float(run.optimizer.param_groups[0]["lr"]),
+    }
     row.update(run.means.result("train_"))
     if run.validation is not None:
         measured = evaluate(run.model, run.validation, run.loss, run.metrics)

@@ -66,7 +66,9 @@ def confusion_matrix(
     both = np.concatenate([true, predicted])
     if both.size and both.dtype.kind not in "iu":
         raise ValueError(f"confusion_matrix: classes must be integers, got {both.dtype}")
-    classes = int(both.max(initial=-1)) + 1 if n_classes is None else n_classes
+    classes = n_classes
+    if classes is None:
+        classes = int(both.max()) + 1 if both.size else 0
     if both.size and not (both.min() >= 0 and both.max() < classes):
         raise ValueError(
             f"confusion_matrix: classes must be in 0..{classes - 1}, got {both.min()}..{both.max()}"
@@ -77,14 +79,14 @@ def confusion_matrix(
 
 
 def format_confusion(matrix: NDArray[Any]) -> str:
-    """Return a confusion matrix as aligned text, with the share found of each true class.
+    r"""Return a confusion matrix as aligned text, with the share found of each true class.
 
     Examples
     --------
     >>> import numpy as np
     >>> from tinygrad_lecture.train import format_confusion
     >>> print(format_confusion(np.array([[9, 1], [0, 10]])))
-    true\\predicted   0   1   found
+    true\predicted   0   1   found
                  0   9   1   90.0%
                  1   .  10  100.0%
     """

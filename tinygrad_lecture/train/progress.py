@@ -1,4 +1,4 @@
-"""Progress on a terminal: tqdm where it is installed, one rewritten line elsewhere, else nothing."""
+"""Progress on a terminal: by tqdm where it is installed, otherwise one rewritten line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 import time
+from collections.abc import Sized
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -117,7 +118,7 @@ class ProgressBar(Callback):
 
     def on_start(self, run: Run) -> None:
         """Open the bar."""
-        per_epoch = len(run.train) if hasattr(run.train, "__len__") else None
+        per_epoch = len(run.train) if isinstance(run.train, Sized) else None
         total = None if per_epoch is None else per_epoch * run.epochs
         self.progress = Progress(total, "training", start=run.step)
 

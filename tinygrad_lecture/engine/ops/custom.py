@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import inspect
+import keyword
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +17,7 @@ from .table import (
     NAMES,
     PUBLIC,
     TABLE,
+    UFUNCS,
     _rule,
     document,
     elementwise_row,
@@ -73,10 +77,12 @@ def op(
     (-0.7788007830714049, -2.0)
     >>> tg.remove_op("gauss")
     """
-    if not str(name).isidentifier():
+    if not str(name).isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"name={name!r} has to be an identifier, as it becomes a function's name")
     if name in TABLE:
         raise ValueError(f"name={name!r}: the op table has that row already; choose another name")
+    if name in NAMES:
+        raise ValueError(f"name={name!r} means something else in derivative texts; choose another")
     if not callable(forward):
         raise TypeError(f"forward has to be callable, not {type(forward).__name__}")
     rules = derivatives if isinstance(derivatives, tuple) else (derivatives,)
@@ -89,6 +95,7 @@ def op(
     for rule in rules:
         if isinstance(rule, str):
             try:
+                _check_names(rule, names.split(", "))
                 rule = _rule(name, names, rule)
             except SyntaxError as error:
                 raise ValueError(
@@ -120,8 +127,18 @@ def op(
     function.__name__ = function.__qualname__ = name
     function.__doc__ = document(row, summary, None)
     function.row = row  # type: ignore[attr-defined]
-    register(row, function, [forward] if isinstance(forward, np.ufunc) else [])
+    fresh = isinstance(forward, np.ufunc) and forward not in UFUNCS
+    register(row, function, [forward] if fresh else [])
     return function
+
+
+def _check_names(text: str, arguments: list[str]) -> None:
+    for node in ast.walk(ast.parse(text.strip(), mode="eval")):
+        if isinstance(node, ast.Name) and node.id not in (*arguments, *NAMES, *dir(builtins)):
+            raise ValueError(
+                f"derivatives: {text!r} uses {node.id!r}, and texts know {', '.join(arguments)} "
+                "and the tg functions by their names"
+            )
 
 
 def _check_arity(what: str, function: Callable[..., Any], n: int) -> None:
@@ -149,6 +166,8 @@ def remove_op(name: str) -> None:
     """
     if name not in TABLE or name in BUILTIN:
         raise KeyError(f"name={name!r} is not a user's op")
+    for ufunc in [u for u, function in UFUNCS.items() if function is PUBLIC[name]]:
+        del UFUNCS[ufunc]
     del TABLE[name], PUBLIC[name], NAMES[name]
 
 

@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 
 from ..modes import HOT
-from ..value import Value, apply, raw
+from ..value import Value, apply, brief_type, raw
 from . import numerics
-from .table import NAMES, _rule, elementwise, elementwise_row, linear, publish, register
+from .table import (
+    FUNCTIONS,
+    NAMES,
+    _rule,
+    elementwise,
+    elementwise_row,
+    linear,
+    publish,
+    register,
+)
 
 WIDE = ((-3.0, 3.0),)
 POSITIVE = ((0.3, 3.0),)
@@ -26,32 +35,33 @@ HOT.update(TWO_OVER_SQRT_PI=TWO_OVER_SQRT_PI, LN2=math.log(2.0), LN10=math.log(1
 
 add = elementwise(
     "add", "x + y", ("1.0", "1.0"), np.add, operator="add", symbol="+", bounded=True,
-    summary="Sum",
+    summary="Sum", example=("2.0, 3.0", "1.0"),
 )  # fmt: skip
 sub = elementwise(
     "subtract", "x - y", ("1.0", "-1.0"), np.subtract, operator="sub", symbol="-", bounded=True,
-    summary="Difference",
+    summary="Difference", example=("2.0, 3.0", "1.0"),
 )  # fmt: skip
 mul = elementwise(
     "multiply", "x * y", ("y", "x"), np.multiply, operator="mul", symbol="*",
-    summary="Product",
+    summary="Product", example=("2.0, 3.0", "3.0"),
 )  # fmt: skip
 div = elementwise(
     "divide", "x / y", ("1 / y", "-out / y"), np.true_divide, operator="truediv", symbol="/",
-    domain=((-2.0, 2.0), (0.5, 2.0)), summary="Quotient",
+    domain=((-2.0, 2.0), (0.5, 2.0)), summary="Quotient", example=("1.0, 2.0", "0.5"),
 )  # fmt: skip
 floor_divide = elementwise(
     "floor_divide", "x // y", ("0.0", "0.0"), np.floor_divide, operator="floordiv", symbol="//",
     domain=((2.1, 2.9), (1.0, 1.0)), branch="raw(x) // raw(y)", analytic=False, bounded=True,
-    summary="Rounded-down quotient: constant on each piece",
+    summary="Rounded-down quotient: constant on each piece", example=("7.0, 2.0", "0.0"),
 )  # fmt: skip
 mod = elementwise(
     "mod", "x % y", ("1.0", "-(x // y)"), np.mod, operator="mod", symbol="%",
-    domain=((2.1, 2.9), (0.9, 1.04)), branch="raw(x) // raw(y)", analytic=False,
-    numpy=[np.mod], summary="Remainder with the sign of y",
+    domain=((2.1, 2.9), (0.98, 1.04)), branch="raw(x) // raw(y)", analytic=False,
+    numpy=[np.mod], summary="Remainder with the sign of y", example=("7.5, 2.0", "1.0"),
 )  # fmt: skip
 negative = elementwise(
     "negative", "-x", "-1.0", np.negative, symbol="-", bounded=True, summary="Negation",
+    example=("2.0", "-1.0"),
 )  # fmt: skip
 Value.__neg__ = negative  # type: ignore[method-assign]
 Value.__pos__ = lambda self: self  # type: ignore[method-assign]
@@ -62,7 +72,7 @@ def _power_dx(x: Any, y: Any) -> Any:
     if type(x) is float and type(y) is float:
         return 0.0 if y == 0.0 else y * math.pow(x, y - 1.0)
     if not isinstance(y, (Value, np.ndarray)):
-        return x * 0.0 if y == 0 else y * power(x, y - 1.0) if y != 1 else 1.0
+        return 0.0 if y == 0 else y * power(x, y - 1.0) if y != 1 else 1.0
     return where(raw(y) == 0, 0.0, y * power(x, y - 1.0))
 
 
@@ -81,7 +91,7 @@ power = elementwise(
     "power", "x ** y", ("power_dx(x, y)", "power_dy(out, x, y)"), np.power, operator="pow",
     scalar=("pow(x, y)", "power_dx(x, y)", "power_dy(out, x, y)"), symbol="**",
     domain=((0.3, 2.0), (-2.0, 2.0)), numpy=[np.power, np.float_power],
-    summary="Power; d/dx is y x^(y-1), d/dy is x^y log x",
+    summary="Power; d/dx is y x^(y-1), d/dy is x^y log x", example=("3.0, 2.0", "6.0"),
 )  # fmt: skip
 absolute = elementwise(
     "abs", "|x|", "sign(x)", numerics.absolute, scalar=("fabs(x)", "sign_float(x)"),
@@ -99,6 +109,7 @@ HOT.update(sign_float=_sign_float)
 sign = elementwise(
     "sign", "sign(x)", "0.0", np.sign, scalar=("sign_float(x)", "0.0"), domain=((0.2, 2.0),),
     branch="np.sign(x)", analytic=False, bounded=True, summary="Sign; its derivative is 0",
+    example=("2.0", "0.0"),
 )  # fmt: skip
 square = elementwise(
     "square", "x * x", "2 * x", np.square, symbol="²", summary="Square", example=("3.0", "6.0"),
@@ -113,6 +124,7 @@ reciprocal = elementwise(
 exp = elementwise("exp", "exp(x)", "out", np.exp, summary="e^x", example=("0.0", "1.0"))
 expm1 = elementwise(
     "expm1", "expm1(x)", "out + 1", np.expm1, summary="e^x - 1, exact near 0",
+    example=("0.0", "1.0"),
 )  # fmt: skip
 log = elementwise(
     "log", "log(x)", "1 / x", np.log, domain=POSITIVE, summary="Natural logarithm",
@@ -124,10 +136,11 @@ log1p = elementwise(
 )  # fmt: skip
 log2 = elementwise(
     "log2", "log2(x)", "1 / (x * LN2)", np.log2, domain=POSITIVE, summary="Logarithm to base 2",
+    example=("1.0", "1.4426950408889634"),
 )  # fmt: skip
 log10 = elementwise(
     "log10", "log10(x)", "1 / (x * LN10)", np.log10, domain=POSITIVE,
-    summary="Logarithm to base 10",
+    summary="Logarithm to base 10", example=("1.0", "0.43429448190325176"),
 )  # fmt: skip
 sqrt = elementwise(
     "sqrt", "sqrt(x)", "0.5 / out", np.sqrt, domain=POSITIVE, symbol="√", summary="Square root",
@@ -135,7 +148,7 @@ sqrt = elementwise(
 )  # fmt: skip
 cbrt = elementwise(
     "cbrt", "cbrt(x)", "1 / (3 * out * out)", np.cbrt, domain=POSITIVE, analytic=False,
-    symbol="∛", summary="Cube root",
+    symbol="∛", summary="Cube root", example=("1.0", "0.3333333333333333"),
 )  # fmt: skip
 
 # ------------------------------------------------------------------------------ trigonometry
@@ -146,6 +159,7 @@ sin = elementwise(
 )  # fmt: skip
 cos = elementwise(
     "cos", "cos(x)", "-sin(x)", np.cos, domain=WIDE, bounded=True, summary="Cosine",
+    example=("1.0", "-0.8414709848078965"),
 )  # fmt: skip
 tan = elementwise(
     "tan", "tan(x)", "1 + out * out", np.tan, domain=((-1.2, 1.2),), summary="Tangent",
@@ -166,9 +180,16 @@ arctan = elementwise(
 arctan2 = elementwise(
     "arctan2", "atan2(x, y)", ("y / (x * x + y * y)", "-x / (x * x + y * y)"), np.arctan2,
     domain=APART, analytic=False, summary="Angle of the point (y, x), in NumPy's order",
+    example=("0.0, 2.0", "0.5"),
 )  # fmt: skip
-sinh = elementwise("sinh", "sinh(x)", "cosh(x)", np.sinh, summary="Hyperbolic sine")
-cosh = elementwise("cosh", "cosh(x)", "sinh(x)", np.cosh, summary="Hyperbolic cosine")
+sinh = elementwise(
+    "sinh", "sinh(x)", "cosh(x)", np.sinh,
+    summary="Hyperbolic sine", example=("0.0", "1.0"),
+)  # fmt: skip
+cosh = elementwise(
+    "cosh", "cosh(x)", "sinh(x)", np.cosh,
+    summary="Hyperbolic cosine", example=("0.0", "0.0"),
+)  # fmt: skip
 tanh = elementwise(
     "tanh", "tanh(x)", "1 - out * out", np.tanh, bounded=True,
     summary="Hyperbolic tangent (L55)", example=("0.0", "1.0"),
@@ -179,7 +200,7 @@ arcsinh = elementwise(
 )  # fmt: skip
 arccosh = elementwise(
     "arccosh", "acosh(x)", "1 / (sqrt(x - 1) * sqrt(x + 1))", np.arccosh, domain=((1.3, 3.0),),
-    summary="Inverse hyperbolic cosine",
+    summary="Inverse hyperbolic cosine", example=("2.0", "0.5773502691896258"),
 )  # fmt: skip
 arctanh = elementwise(
     "arctanh", "atanh(x)", "1 / (1 - x * x)", np.arctanh, domain=INSIDE,
@@ -199,10 +220,12 @@ HOT.update(hypot_part=_hypot_part)
 hypot = elementwise(
     "hypot", "hypot(x, y)", ("hypot_part(x, out)", "hypot_part(y, out)"), np.hypot, domain=APART,
     analytic=False, summary="√(x² + y²); the derivative at (0, 0) is 0",
+    example=("3.0, 4.0", "0.6"),
 )  # fmt: skip
 erf = elementwise(
     "erf", "erf(x)", "TWO_OVER_SQRT_PI * exp(-x * x)", numerics.erf, analytic=False,
     bounded=True, summary="Error function, 2/√π ∫ e^(-t²) dt from 0 to x",
+    example=("0.0", "1.1283791670955126"),
 )  # fmt: skip
 
 # ------------------------------------------------------------------------------- activations
@@ -316,6 +339,7 @@ maximum = elementwise(
         "1.0 if y > x else 0.5 if x == y else 0.0",
     ),
     summary="The larger of two; at a tie each has half of the derivative",
+    example=("2.0, 1.0", "1.0"),
 )  # fmt: skip
 minimum = elementwise(
     "minimum", "min(x, y)", (f"(raw(x) < raw(y)) + {_TIE}", f"(raw(y) < raw(x)) + {_TIE}"),
@@ -326,6 +350,7 @@ minimum = elementwise(
         "1.0 if y < x else 0.5 if x == y else 0.0",
     ),
     summary="The smaller of two; at a tie each has half of the derivative",
+    example=("1.0, 1.0", "0.5"),
 )  # fmt: skip
 
 _CLIP = register(
@@ -363,8 +388,8 @@ def clip(x: Any, low: float | None = None, high: float | None = None) -> Any:
 
     Raises
     ------
-    ValueError
-        If both bounds are None, or low > high.
+    ValueError, TypeError
+        If both bounds are None, or low > high, or a bound is not a number.
 
     Examples
     --------
@@ -374,13 +399,29 @@ def clip(x: Any, low: float | None = None, high: float | None = None) -> Any:
     """
     if low is None and high is None:
         raise ValueError("low and high are both None: clip needs at least one bound")
+    bounds: tuple[tuple[str, Any], ...] = (("low", low), ("high", high))
+    for name, bound in bounds:
+        if isinstance(bound, Value) or np.ndim(bound):
+            raise TypeError(
+                f"{name} has to be a number, and {brief_type(bound)} came: tg.maximum and "
+                "tg.minimum take arrays, and differentiate both operands"
+            )
     low, high = (None if b is None else float(b) for b in (low, high))
     if low is not None and high is not None and low > high:
         raise ValueError(f"low={low} lies above high={high}")
     return apply(_CLIP, (x,), {"low": low, "high": high})
 
 
-publish("clip", clip, [np.clip])
+def _numpy_clip(
+    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
+) -> Any:
+    """NumPy's names of the bounds: a_min and a_max, or min and max."""
+    return clip(a, a_min if min is None else min, a_max if max is None else max)
+
+
+_numpy_clip.__qualname__ = "clip"
+publish("clip", clip)
+FUNCTIONS[np.clip] = _numpy_clip
 
 _WHERE = linear(
     "where", lambda x, y, condition: np.where(condition, x, y),

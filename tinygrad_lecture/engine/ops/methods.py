@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -81,7 +80,8 @@ def array_ufunc(self: Value, ufunc: Any, method: str, *inputs: Any, **kwargs: An
         if ufunc in table:
             return _call(f"{name}.{method}", PUBLIC[table[ufunc]], inputs, {"axis": 0, **kwargs})
     elif method == "outer" and ufunc is np.multiply:
-        return PUBLIC["outer"](*inputs)
+        shape = np.shape(raw(inputs[0])) + np.shape(raw(inputs[1]))
+        return PUBLIC["reshape"](PUBLIC["outer"](*inputs), shape)
     what = name if method == "__call__" else f"{name}.{method}"
     if method == "__call__" and kwargs and ufunc in UFUNCS:
         raise TypeError(f"{what} on a Value takes no {', '.join(kwargs)}=: call it without")
@@ -112,6 +112,8 @@ def _plain(x: Any) -> Any:
 
 
 def _nearest(name: str) -> str:
+    import difflib  # only when an error is shown: importing the package stays cheap
+
     near = difflib.get_close_matches(name, PUBLIC, 1, 0.5)
     return (
         f"; the nearest op is tg.{near[0]}"

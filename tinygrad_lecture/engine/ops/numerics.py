@@ -73,7 +73,10 @@ def clip(x: Any, low: float | None, high: float | None) -> Any:
 
 def variance(x: Any, axis: tuple[int, ...], ddof: float, keepdims: bool) -> Any:
     """Sum of squared deviations over n - ddof, also of complex operands, unconjugated."""
-    n = math.prod(np.shape(x)[i] for i in axis)
+    x = np.asarray(x)
+    n = math.prod(x.shape[i] for i in axis)
+    # from the first element on, so that a constant has deviation 0 exactly, however it rounds
+    x = x - x[tuple(slice(1) if i in axis else slice(None) for i in range(x.ndim))]
     d = x - np.mean(x, axis=axis, keepdims=True)
     return np.sum(d * d, axis=axis, keepdims=keepdims) / (n - ddof)
 
@@ -96,7 +99,7 @@ def _shifted(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
 
     One +inf gives a one-hot row; several are undecided, hence nan.
     """
-    top = np.max(np.real(x), axis=axis, keepdims=True)
+    top = np.max(np.real(x), axis=axis, keepdims=True, initial=-np.inf)
     infinite = np.isposinf(top)
     if np.any(infinite):
         hot = np.isposinf(np.real(x))
@@ -118,9 +121,6 @@ def softmax(x: Any, axis: tuple[int, ...]) -> Any:
 
 def logsumexp(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """log Σ e^x; -inf where all are -inf."""
-    if not np.size(x):
-        with np.errstate(divide="ignore"):
-            return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
     e, top = _shifted(x, axis)
     with np.errstate(divide="ignore"):
         out = np.log(np.sum(e, axis=axis, keepdims=True)) + top

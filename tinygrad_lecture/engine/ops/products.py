@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import string
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..value import Value, apply, raw
-from .shaping import axes_of, operand, ravel, reshape, shape_of
-from .table import Op, composed, linear, publish, register, select_product
+from .shaping import at_set, axes_of, operand, ravel, reshape, shape_of
+from .table import Op, composed, has_nan, linear, publish, register, select_product
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _flipped(x: Any) -> Any:
@@ -34,10 +37,11 @@ def _matmul_right(g: Any, a: Any, b: Any) -> Any:
             return g * a
         return reshape(a, (-1, 1)) * reshape(g, (*shape_of(g)[:-1], 1, shape_of(g)[-1]))
     if len(shape_of(b)) == 1:
-        return reshape(_flipped(a) @ reshape(g, (*shape_of(g), 1)), (*shape_of(a)[:-2], -1))
+        columns = _flipped(a) @ reshape(g, (*shape_of(g), 1))
+        return reshape(columns, shape_of(columns)[:-1])
     if len(shape_of(b)) == 2 and len(shape_of(a)) > 2:  # one product, not a stack to be summed
-        flat = (-1, shape_of(a)[-1]), (-1, shape_of(g)[-1])
-        return reshape(a, flat[0]).T @ reshape(g, flat[1])
+        rows = math.prod(shape_of(a)[:-1])
+        return reshape(a, (rows, shape_of(a)[-1])).T @ reshape(g, (rows, shape_of(g)[-1]))
     return _flipped(a) @ g
 
 
@@ -97,7 +101,7 @@ def _explicit(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str]
         raise ValueError(
             f"subscripts {subscripts!r} name {len(terms)} operands, and {len(shapes)} came"
         )
-    unused = [c for c in string.ascii_letters if c not in text]
+    unused = [c for c in LETTERS if c not in text]
     most = max(
         (
             len(s) - len(t.replace("...", ""))
@@ -117,6 +121,11 @@ def _explicit(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str]
             )
         written.append(term)
     if arrow:
+        if dots and "..." not in output:
+            raise ValueError(
+                f"subscripts {subscripts!r}: the operands have axes under '...', so the output "
+                "has to have '...' as well"
+            )
         return written, output.replace("...", dots)
     letters = "".join(t.replace("...", "") for t in terms)
     return written, dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
@@ -125,33 +134,55 @@ def _explicit(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str]
 def _einsum_vjp(i: int, g: Any, out: Any, *args: Any, terms: list[str], output: str) -> Any:
     """Contract g with the other operands into operand i's letters.
 
-    A letter that only operand i has was summed over, so it is spread again (by ones); a letter
-    that it has twice stands for a diagonal, so the contribution is put there (by an identity).
+    A letter that only operand i has was summed over, so it is spread again (by ones); one of
+    length 1 may have been spread, so it is summed over.  A letter that operand i has twice
+    stands for a diagonal, so the contribution is put there.
     """
-    term = terms[i]
-    shape = shape_of(args[i])
+    term, shape = terms[i], shape_of(args[i])
     others = [(t, a) for k, (t, a) in enumerate(zip(terms, args, strict=True)) if k != i]
-    once = "".join(dict.fromkeys(term))
     known = output + "".join(t for t, _ in others)
     sizes = dict(zip(term, shape, strict=True))
-    others += [(c, np.ones(sizes[c])) for c in once if c not in known]
-    unused = iter(c for c in string.ascii_letters if c not in known + term)
-    target = ""
-    for c in term:
-        if c in target:
-            twin = next(unused)
-            others.append((c + twin, np.eye(sizes[c])))
-            target += twin
-        else:
-            target += c
-    left = ",".join([output, *(t for t, _ in others)])
-    return einsum(f"{left}->{target}", g, *(a for _, a in others))
+    unused = iter(c for c in LETTERS if c not in known + term)
+    spread = {
+        c: next(unused) if n == 1 else c for c, n in sizes.items() if n == 1 or c not in known
+    }
+    target = "".join(spread.get(c, c) for c in sizes)
+    ones = [(new, np.ones(sizes[c], raw(args[i]).dtype)) for c, new in spread.items()]
+
+    def contract(g: Any, *factors: tuple[str, Any]) -> Any:
+        parts = [(output, g), *factors, *ones]
+        return einsum(f"{','.join(t for t, _ in parts)}->{target}", *(a for _, a in parts))
+
+    c = _contracted(contract, g, others)
+    if len(sizes) == len(term):
+        return c
+    ranges = dict(zip(sizes, np.ix_(*(np.arange(n) for n in sizes.values())), strict=True))
+    return at_set(np.zeros(shape, raw(args[i]).dtype), tuple(ranges[c] for c in term), c)
 
 
-def _einsum_jvp(tangents: dict[int, Any], out: Any, *args: Any, **params: Any) -> Any:
+def _contracted(contract: Callable[..., Any], g: Any, others: list[tuple[str, Any]]) -> Any:
+    """Contract g with the others; what no non-zero element of g reaches is exactly 0."""
+    c = contract(g, *others)
+    if not others or isinstance(c, Value) or not has_nan(np.asarray(c)):
+        return c
+    letters = "".join(dict.fromkeys("".join(t for t, _ in others)))
+    factors = np.einsum(_text([t for t, _ in others], letters), *(a for _, a in others))
+    return select_product(lambda g, w: contract(g, (letters, w)), g, np.asarray(factors))
+
+
+def _einsum_jvp(
+    tangents: dict[int, Any], out: Any, *args: Any, terms: list[str], output: str
+) -> Any:
     total = None
     for i, t in tangents.items():
-        part = apply(_EINSUM, (*args[:i], t, *args[i + 1 :]), params)
+        others = [(t, a) for k, (t, a) in enumerate(zip(terms, args, strict=True)) if k != i]
+
+        def contract(t: Any, *factors: tuple[str, Any], term: str = terms[i]) -> Any:
+            parts = [(term, t), *factors]
+            params = {"terms": [t for t, _ in parts], "output": output}
+            return apply(_EINSUM, tuple(a for _, a in parts), params)
+
+        part = _contracted(contract, t, others)
         total = part if total is None else total + part
     return total
 
@@ -223,6 +254,8 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     x, y = operand(x), operand(y)
     n, m = len(shape_of(x)), len(shape_of(y))
     if isinstance(axes, (int, np.integer)):
+        if not 0 <= axes <= min(n, m):
+            raise ValueError(f"axes={axes} of tensordot has to lie in 0..{min(n, m)} here")
         left, right = tuple(range(n - int(axes), n)), tuple(range(int(axes)))
     else:
         left, right = axes_of(axes[0], n, "tensordot"), axes_of(axes[1], m, "tensordot")
@@ -233,7 +266,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
             f"tensordot over axes={axes} of shapes {shape_of(x)} and {shape_of(y)}: the lengths "
             "do not pair up"
         )
-    a, b = string.ascii_lowercase[:n], list(string.ascii_uppercase[:m])
+    a, b = LETTERS[:n], list(LETTERS[26 : 26 + m])
     for i, j in zip(left, right, strict=True):
         b[j] = a[i]
     rest = "".join(c for i, c in enumerate(a) if i not in left) + "".join(

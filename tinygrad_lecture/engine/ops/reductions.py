@@ -22,7 +22,7 @@ from .shaping import (
     take_along_axis,
     transpose,
 )
-from .table import Call, linear, other, publish, reduction, select
+from .table import Call, linear, other, publish, reduction, select, times
 
 Axis = int | tuple[int, ...] | None
 
@@ -349,6 +349,7 @@ def _numpy_spread(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(a: Any, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Any:
         return function(a, axis, ddof, keepdims)
 
+    call.__qualname__ = function.__name__
     return call
 
 
@@ -396,15 +397,17 @@ def _cumprod_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     parts: list[Any] = []
     rest: Any = None
     for k in reversed(range(len(xs))):
-        rest = gs[k] if rest is None else gs[k] + xs[k + 1] * rest
-        parts.append(before[k] * rest)
+        rest = gs[k] if rest is None else gs[k] + times(rest, xs[k + 1])
+        parts.append(times(rest, before[k]))
     return _stacked(parts[::-1], axis, x)
 
 
 def _cumprod_jvp(t: Any, out: Any, x: Any, axis: int) -> Any:
-    parts: list[Any] = []
-    for k, (tk, xk) in enumerate(zip(_rows(t, axis), _rows(x, axis), strict=True)):
-        parts.append(parts[-1] * xk + _rows(out, axis)[k - 1] * tk if k else tk)
+    ts, xs, outs = _rows(t, axis), _rows(x, axis), _rows(out, axis)
+    parts = ts[:1]
+    for tk, xk, before in zip(ts[1:], xs[1:], outs[:-1], strict=True):
+        last = parts[-1]
+        parts.append(times(last, xk) + times(tk, before))
     return _stacked(parts, axis, x)
 
 
@@ -446,17 +449,25 @@ publish("cumprod", cumprod, [np.cumprod])
 
 # ----------------------------------------------------------------------------------- softmax
 
+
+def _softmax_product(g: Any, out: Any, axis: tuple[int, ...]) -> Any:
+    """out (g - Σ g out): the Jacobian of softmax is symmetric, so that both modes are this."""
+    return select(g, out * (g - sum(times(g, out), axis, keepdims=True)), axis)
+
+
 _SOFTMAX = other(
     "softmax", lambda x, axis: numerics.softmax(x, axis),
-    lambda g, out, x, axis: out * (g - sum(select(g, g * out), axis, keepdims=True)),
-    lambda t, out, x, axis: out * (t - sum(t * out, axis, keepdims=True)),
+    lambda g, out, x, axis: _softmax_product(g, out, axis),
+    lambda t, out, x, axis: _softmax_product(t, out, axis),
     formula="exp x / Σ exp x", derivatives=("out (g - Σ g out)",),
     cases=lambda rng: ((rng.normal(size=(2, 3)),), {"axis": (-1, 0, (0, 1))[rng.integers(3)]}),
 )  # fmt: skip
 _LOG_SOFTMAX = other(
     "log_softmax", lambda x, axis: numerics.log_softmax(x, axis),
-    lambda g, out, x, axis: g - softmax(x, axis) * sum(g, axis, keepdims=True),
-    lambda t, out, x, axis: t - sum(softmax(x, axis) * t, axis, keepdims=True),
+    lambda g, out, x, axis: select(
+        g, g - softmax(x, axis) * sum(g, axis, keepdims=True), axis
+    ),
+    lambda t, out, x, axis: t - sum(times(t, softmax(x, axis)), axis, keepdims=True),
     formula="x - log Σ exp x", derivatives=("g - softmax(x) Σ g",),
     cases=lambda rng: ((rng.normal(size=(2, 3)),), {"axis": (-1, 0, (0, 1))[rng.integers(3)]}),
 )  # fmt: skip
@@ -501,8 +512,12 @@ publish("log_softmax", log_softmax)
 
 
 def _nll(x: Any, labels: Any) -> Any:
-    shifted = x - np.max(np.real(x), axis=1, keepdims=True)
-    return np.log(np.sum(np.exp(shifted), axis=1)) - shifted[np.arange(len(labels)), labels]
+    top = np.max(np.real(x), axis=1, keepdims=True)
+    own = np.arange(len(labels)), labels
+    if not math.isfinite(top.sum()):
+        return -numerics.log_softmax(x, (1,))[own]
+    shifted = x - top
+    return np.log(np.sum(np.exp(shifted), axis=1)) - shifted[own]
 
 
 def _nll_slope(x: Any, labels: Any) -> Any:
@@ -515,8 +530,8 @@ def _nll_slope(x: Any, labels: Any) -> Any:
 
 _NLL = other(
     "softmax_cross_entropy", _nll,
-    lambda g, out, x, labels: reshape(g, (-1, 1)) * _nll_slope(x, labels),
-    lambda t, out, x, labels: sum(t * _nll_slope(x, labels), 1),
+    lambda g, out, x, labels: times(reshape(g, (-1, 1)), _nll_slope(x, labels)),
+    lambda t, out, x, labels: sum(times(t, _nll_slope(x, labels)), 1),
     symbol="CE", formula="log Σ exp x - x[label]", derivatives=("softmax(x) - onehot(label)",),
     cases=lambda rng: ((rng.normal(size=(4, 3)),), {"labels": rng.integers(0, 3, 4)}),
 )  # fmt: skip

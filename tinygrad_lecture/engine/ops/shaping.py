@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..value import Value, apply, raw
+from .elementwise import where
 from .numerics import is_basic, scatter_add, scatter_set
-from .table import Op, composed, linear, publish, register
+from .table import Op, composed, linear, other, publish, register
 
 
 def axes_of(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
@@ -56,11 +57,13 @@ def _small(rng: np.random.Generator) -> Any:
 
 _RESHAPE = linear(
     "reshape", lambda x, shape: np.reshape(x, shape),
-    lambda g, x, shape: reshape(g, shape_of(x)), cases=lambda rng: ((_small(rng), (3, 2)), {}),
+    lambda g, x, shape: reshape(g, shape_of(x)), formula="x in another shape",
+    cases=lambda rng: ((_small(rng), (3, 2)), {}),
 )  # fmt: skip
 _TRANSPOSE = linear(
     "transpose", lambda x, axes: np.transpose(x, axes),
     lambda g, x, axes: transpose(g, tuple(sorted(axes, key=axes.__getitem__))), symbol="T",
+    formula="x with its axes in another order",
     cases=lambda rng: ((rng.normal(size=(2, 3, 2)),), {"axes": (None, (1, 2, 0))[rng.integers(2)]}),
 )  # fmt: skip
 IDENTITY = linear(
@@ -68,10 +71,12 @@ IDENTITY = linear(
 )  # fmt: skip
 _BROADCAST = linear(
     "broadcast_to", lambda x, shape: np.broadcast_to(x, shape), lambda g, x, shape: g,
+    formula="x repeated to fill a shape",
     cases=lambda rng: ((rng.normal(size=(3, 1)), (2, 3, 4)), {}),
 )  # fmt: skip
 _ASTYPE = linear(
     "astype", lambda x, dtype: np.asarray(x).astype(dtype), lambda g, x, dtype: g, analytic=False,
+    formula="x in another dtype",
     cases=lambda rng: ((_small(rng), np.float64), {}),
 )  # fmt: skip
 
@@ -272,7 +277,7 @@ _AT_ADD: Op = linear(
 _AT_SET = linear(
     "at_set", lambda x, value, index: scatter_set(x, index, value),
     lambda g, x, value, index: at_set(g, index, 0.0),
-    lambda g, x, value, index: g[index] * _last_written(shape_of(x), index), jointly=True,
+    lambda g, x, value, index: _of_last_written(g[index], shape_of(x), index), jointly=True,
     symbol="x[i] = v", formula="x with x[index] = value",
     cases=lambda rng: ((rng.normal(size=(3, 4)), (slice(1, 3), 2), rng.normal(size=2)), {}),
 )  # fmt: skip
@@ -283,15 +288,15 @@ _EXAMPLES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def _last_written(shape: tuple[int, ...], index: Any) -> Any:
-    """1 where a write at `index` stands in the end, 0 where a later one replaced it."""
+def _of_last_written(g: Any, shape: tuple[int, ...], index: Any) -> Any:
+    """Return g where a write at `index` stands in the end, 0 where a later one replaced it."""
     if is_basic(index):
-        return 1.0
+        return g
     places = np.arange(math.prod(shape)).reshape(shape)[index]
     order = np.arange(places.size).reshape(places.shape)
     final = np.zeros(math.prod(shape), int)
     final[places] = order
-    return (final[places] == order) * 1.0
+    return where(final[places] == order, g, 0.0)
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -306,13 +311,14 @@ def getitem(x: Any, index: Any) -> Any:
     >>> tg.grad(lambda x: x[[0, 0, 1]].sum())(np.array([1.0, 2.0, 3.0]))
     array([2., 1., 0.])
     """
-    x = operand(x)
-    if np.ndim(raw(x)) == 0 and index not in ((), Ellipsis, None):
-        raise TypeError(f"a scalar cannot be indexed with {index!r}")
-    x = x if np.ndim(raw(x)) else reshape(x, ())
-    if np.ndim(raw(x)) == 0:
-        return reshape(x, (1,)) if index is None else x
-    return apply(_GETITEM, (x,), {"index": _index(index)})
+    x, index = operand(x), _index(index)
+    if np.ndim(raw(x)):
+        return apply(_GETITEM, (x,), {"index": index})
+    try:  # NumPy's axisless arrays know ..., None and booleans
+        places = np.zeros((), int)[index]
+    except IndexError:
+        raise TypeError(f"a scalar cannot be indexed with {index!r}") from None
+    return reshape(x, (1,))[places]
 
 
 def at_add(x: Any, index: Any, value: Any) -> Any:
@@ -390,11 +396,20 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     >>> tg.take([1.0, 2.0, 3.0], [2, 0])
     array([3., 1.])
     """
-    x = operand(x)
+    x, indices = operand(x), _integers(indices, "take")
     if axis is None:
-        return ravel(x)[np.asarray(indices)]
+        return ravel(x)[indices]
     (axis,) = axes_of(axis, len(shape_of(x)), "take")
-    return x[(*(slice(None),) * axis, np.asarray(indices))]
+    return x[(*(slice(None),) * axis, indices)]
+
+
+def _integers(indices: Any, name: str) -> Any:
+    array = np.asarray(indices)
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: indices have to be integers, not {array.dtype}; write x[mask] for a mask"
+        )
+    return array.astype(int, copy=False)
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
@@ -407,7 +422,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     array([[2.],
            [3.]])
     """
-    x, indices = operand(x), np.asarray(indices)
+    x, indices = operand(x), _integers(indices, "take_along_axis")
     if axis is None:
         return ravel(x)[indices.ravel()]
     (axis,) = axes_of(axis, len(shape_of(x)), "take_along_axis")
@@ -511,10 +526,12 @@ def _inside(widths: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(a, a + n) for (a, _), n in zip(widths, shape, strict=True))
 
 
-_PAD = linear(
+_PAD = other(
     "pad", lambda x, widths, constant: np.pad(x, widths, constant_values=constant),
-    lambda g, x, widths, constant: g[_inside(widths, shape_of(x))],
-    cases=lambda rng: ((_small(rng), ((1, 2), (0, 1))), {}),
+    lambda g, out, x, widths, constant: g[_inside(widths, shape_of(x))],
+    lambda t, out, x, widths, constant: pad(t, widths), needed=frozenset(),
+    formula="x within a border of a constant",
+    cases=lambda rng: ((_small(rng), ((1, 2), (0, 1))), {"constant_values": 2.0}),
 )  # fmt: skip
 
 
@@ -539,6 +556,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
             f"mode={mode!r}: pad knows 'constant' alone; build others with tg.concatenate"
         )
     x = operand(x)
+    if not shape_of(x):
+        return x
     widths = np.broadcast_to(np.asarray(pad_width), (len(shape_of(x)), 2))
     if widths.dtype.kind not in "iu" or (widths < 0).any():
         raise ValueError(f"pad_width has to hold integers of 0 or more, not {pad_width!r}")

@@ -134,10 +134,14 @@ class ScaledOp:
         self.sample = row.sample
         # a derivative that is 0 everywhere stays right when scaled: shift it instead
         shift = factor - 1.0 if set(row.derivatives) == {"0.0"} else 0.0
+
+        def spoilt(c: Any, *through: Any) -> Any:
+            return c * factor + shift * sum(through) if shift else c * factor
+
         self.faulty = replace(
             row,
-            vjp=lambda i, g, *a, **k: row.vjp(i, g, *a, **k) * factor + g * shift,
-            jvp=lambda t, *a, **k: row.jvp(t, *a, **k) * factor + shift * sum(t.values()),
+            vjp=lambda i, g, *a, **k: spoilt(row.vjp(i, g, *a, **k), g),
+            jvp=lambda t, *a, **k: spoilt(row.jvp(t, *a, **k), *t.values()),
             partials=tuple(lambda *a, d=d, **k: d(*a, **k) * factor + shift for d in row.partials),
         )
         self.shift = shift
@@ -175,18 +179,25 @@ def has_nan(x: np.ndarray[Any, Any]) -> bool:
     return math.isnan(flat.dot(flat))
 
 
-def select(g: Any, c: Any) -> Any:
+def select(g: Any, c: Any, axis: tuple[int, ...] | None = None) -> Any:
     """Make an exactly zero adjoint contribute exactly zero, also times inf or nan.
 
-    Products that came out as nan are rare, so that is looked for first.  Tracked expressions
-    pass through: while a derivative is being recorded there is no short cut.
+    With `axis`, a contribution is made of all adjoints along these axes.  Products that came
+    out as nan are rare, so that is looked for first.  Tracked expressions pass through: while
+    a derivative is being recorded there is no short cut.
     """
     if isinstance(c, np.ndarray):
         if has_nan(c):
-            return np.where(np.asarray(g) == 0, 0, c)
+            zero = np.asarray(g) == 0
+            return np.where(zero if axis is None else zero.all(axis, keepdims=True), 0, c)
     elif not isinstance(c, Value) and c != c and g == 0:
         return 0.0
     return c
+
+
+def times(g: Any, d: Any) -> Any:
+    """Adjoint times local derivative, with the zeros of the adjoint taken as exact."""
+    return select(g, g * d)
 
 
 def select_product(rule: Rule, g: Any, w: Any) -> Any:
@@ -286,10 +297,10 @@ def op_{name}(a, b, /):
                 y = b._data
                 if type(y) is float:{both}
             elif type(b) is float or type(b) is int:{first}
-    elif type(b) is Value and (type(a) is float or type(a) is int):
-        return reflected_{name}(b, a)
     return apply(row_{name}, (a, b))
+"""
 
+_REFLECTED = """
 def reflected_{name}(b, a, /):
     if type(b) is Value and not special and (type(a) is float or type(a) is int):
         y = b._data
@@ -345,7 +356,8 @@ def elementwise(
     )  # fmt: skip
     on_floats, *slopes = scalar or (value, *texts)
     HOT[f"row_{name}"] = row
-    exec(compile(_source(name, on_floats, slopes), f"<op {name}>", "exec"), HOT)
+    source = _source(name, on_floats, slopes, reflected=operator is not None)
+    exec(compile(source, f"<op {name}>", "exec"), HOT)
     function = HOT.pop(f"op_{name}")
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__
@@ -364,8 +376,8 @@ def _rule(name: str, params: str, text: str) -> Rule:
     return rule
 
 
-def _source(name: str, value: str, slopes: Sequence[str]) -> str:
-    """Return the source of the fast function of a row, and of its reflected form."""
+def _source(name: str, value: str, slopes: Sequence[str], *, reflected: bool) -> str:
+    """Return the source of the fast function of a row, and of its reflected form if wanted."""
 
     def block(depth: int, a: str, b: str, p: str, q: str | None, extra: str, args: str) -> str:
         pad = "    " * depth
@@ -381,12 +393,15 @@ def _source(name: str, value: str, slopes: Sequence[str]) -> str:
         unary = block(2, "a", "None", slopes[0], None, "", "(a,)")
         return _UNARY.format(name=name, unary=unary)
     dx, dy = slopes
-    return _BINARY.format(
+    source = _BINARY.format(
         name=name,
         both=block(4, "a", "b", dx, dy, "", "(a, b)"),
         first=block(3, "a", "y", dx, None, "y = b + 0.0", "(a, b)"),
-        second=block(2, "b", "(x,)", dy, None, "x = a + 0.0", "(a, b)"),
     )
+    if reflected:
+        second = block(2, "b", "(x,)", dy, None, "x = a + 0.0", "(a, b)")
+        source += _REFLECTED.format(name=name, second=second)
+    return source
 
 
 def elementwise_row(
@@ -502,8 +517,17 @@ def linear(name: str, run: Rule, *transposes: Rule, jointly: bool = False, **fie
         if jointly:
             zeros = [np.zeros(np.shape(raw(a))) if np.ndim(raw(a)) else 0.0 for a in args]
             return apply(row, tuple(tangents.get(i, z) for i, z in enumerate(zeros)), params)
-        terms = [apply(row, (*args[:i], t, *args[i + 1 :]), params) for i, t in tangents.items()]
+        terms = [moved(i, t, args, params) for i, t in tangents.items()]
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+
+    def moved(i: int, t: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if arity == 1:
+            return apply(row, (t,), params)
+
+        def product(t: Any, w: Any) -> Any:
+            return apply(row, (t, w) if i == 0 else (w, t), params)
+
+        return select_product(product, t, args[1 - i])
 
     def on_arrays(values: Sequence[Any], params: dict[str, Any]) -> Any:
         return run(*values, **params)
