@@ -193,7 +193,9 @@ def array_programs(draw: st.DrawFn, most_lines: int = 7) -> ArrayProgram:
     """Draw a program on one to three small arrays, size 0 and shape () included."""
     shapes = st.sampled_from([(), (1,), (3,), (2, 3), (3, 2), (2, 1), (1, 3), (0,), (2, 0)])
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-    inputs = tuple(np.asarray(rng.uniform(-1, 1, draw(shapes))) for _ in range(draw(st.integers(1, 3))))
+    inputs = tuple(
+        np.asarray(rng.uniform(-1, 1, draw(shapes))) for _ in range(draw(st.integers(1, 3)))
+    )
     values: list[Any] = list(inputs)
     lines = []
     for _ in range(draw(st.integers(1, most_lines))):

@@ -148,6 +148,25 @@ def test_a_folder_of_damaged_idx_files_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_is_found_again_from_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 3)).astype(np.uint8)
+    (tmp_path / "images").mkdir()
+    for part in ("train", "t10k"):
+        tg.data.write_idx(tmp_path / "images" / f"{part}-images-idx3-ubyte", images)
+        labels = (images[:, 0, 0] > 127).astype(np.uint8)
+        tg.data.write_idx(tmp_path / "images" / f"{part}-labels-idx1-ubyte", labels)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "images", *SHORT]) == 0
+    monkeypatch.chdir("/")
+    run = tmp_path / "runs" / "images"
+    assert main(["train", str(tmp_path / "images"), "--resume", str(run), "--epochs", "3"]) == 0
+    out = capsys.readouterr().out
+    assert f"{tmp_path / 'images'}: 36 train, 4 validation, 40 test samples" in out
+    assert "finished after 3 of 3 epochs" in out
+
+
 def test_resume_goes_on_to_more_epochs_and_refuses_changes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,7 +61,12 @@ def test_the_shorter_way_does_not_run_ahead_of_the_longer() -> None:
 
 
 def test_one_value_as_both_operands() -> None:
-    for op, slope in ((lambda v: v * v, 6.0), (lambda v: v + v, 2.0), (lambda v: v - v, 0.0), (lambda v: v / v, 0.0)):
+    for op, slope in (
+        (lambda v: v * v, 6.0),
+        (lambda v: v + v, 2.0),
+        (lambda v: v - v, 0.0),
+        (lambda v: v / v, 0.0),
+    ):
         x = tg.Value(3.0)
         op(x).backward()
         assert x.grad == pytest.approx(slope, abs=1e-15)
@@ -249,7 +254,21 @@ def test_a_zero_seed_gives_zero_gradients() -> None:
 
 # ---------------------------------------------------------------------- shapes and dtypes
 
-SHAPES = [(), (1,), (3,), (1, 1), (2, 1), (1, 3), (2, 3), (4, 2, 3), (4, 1, 1), (0,), (2, 0), (0, 3), (1, 0)]
+SHAPES = [
+    (),
+    (1,),
+    (3,),
+    (1, 1),
+    (2, 1),
+    (1, 3),
+    (2, 3),
+    (4, 2, 3),
+    (4, 1, 1),
+    (0,),
+    (2, 0),
+    (0, 3),
+    (1, 0),
+]
 PAIRS = [
     (a, b)
     for a, b in itertools.product(SHAPES, SHAPES)
@@ -258,7 +277,9 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("left", "right"), PAIRS)
-def test_a_broadcast_operand_gets_the_sum_in_its_own_shape(left: tuple[int, ...], right: tuple[int, ...]) -> None:
+def test_a_broadcast_operand_gets_the_sum_in_its_own_shape(
+    left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
     rng = np.random.default_rng(0)
     x, y = tg.Value(rng.normal(size=left)), tg.Value(rng.normal(size=right))
     out = x * y
@@ -308,7 +329,9 @@ def test_mixed_dtypes_promote_and_each_gradient_comes_back_in_its_own() -> None:
     assert (x * s).dtype == np.float32
 
 
-@pytest.mark.parametrize("constant", [np.arange(3), np.array([True, False, True]), [0, 1, 2], range(3)])
+@pytest.mark.parametrize(
+    "constant", [np.arange(3), np.array([True, False, True]), [0, 1, 2], range(3)]
+)
 def test_integer_constants_count_as_floats(constant: Any) -> None:
     x = tg.Value([1.0, 2.0, 3.0])
     (x * (list(constant) if isinstance(constant, range) else constant)).sum().backward()
@@ -318,7 +341,16 @@ def test_integer_constants_count_as_floats(constant: Any) -> None:
 
 def test_scalars_stay_python_floats_on_every_way() -> None:
     w = tg.Value([1.0, 2.0])
-    scalars = [tg.Value(2), tg.Value(2) * 3, w.sum(), w[0], w @ w, w.mean() + 1, w.max(), 1 / tg.Value(np.float32(3))]
+    scalars = [
+        tg.Value(2),
+        tg.Value(2) * 3,
+        w.sum(),
+        w[0],
+        w @ w,
+        w.mean() + 1,
+        w.max(),
+        1 / tg.Value(np.float32(3)),
+    ]
     for v in scalars:
         assert type(v.data) is float
         v.backward()

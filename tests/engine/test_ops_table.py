@@ -358,7 +358,9 @@ def test_outer_of_multiply_has_the_axes_of_both() -> None:
         np.testing.assert_array_equal(np.multiply.outer(x, y).data, np.multiply.outer(a, b))
 
 
-@pytest.mark.parametrize("function", sorted(PLAIN, key=lambda f: f.__name__), ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", sorted(PLAIN, key=lambda f: f.__name__), ids=lambda f: f.__name__
+)
 def test_what_carries_no_derivative_answers_with_plain_numbers(function: Any) -> None:
     array = np.array([3.0, -1.0, 2.0])
     rest: tuple[Any, ...] = ()
@@ -426,7 +428,9 @@ def test_what_is_not_supported_raises_and_names_a_way_on(
 
 
 def test_an_error_inside_of_an_op_passes_through_the_dispatch() -> None:
-    with pytest.raises(TypeError, match=r"^sum: axis has to be an int or a tuple of ints, not 'a'$"):
+    with pytest.raises(
+        TypeError, match=r"^sum: axis has to be an int or a tuple of ints, not 'a'$"
+    ):
         np.sum(tg.Value([1.0]), axis="a")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match=r"^sum: axis=3 is out of range"):
         np.sum(tg.Value([1.0]), axis=3)  # type: ignore[call-overload]

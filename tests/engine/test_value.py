@@ -155,7 +155,9 @@ def test_data_of_a_result_cannot_be_rebound() -> None:
     y = tg.Value(2.0, name="x") * 3.0
     y.name = "y"
 
-    with pytest.raises(TypeError, match=r"data of Value y is the result of multiply: .*\.detach\(\)"):
+    with pytest.raises(
+        TypeError, match=r"data of Value y is the result of multiply: .*\.detach\(\)"
+    ):
         y.data = 1.0
 
 
@@ -341,7 +343,9 @@ def test_hash_is_identity_so_values_live_in_sets_and_dicts() -> None:
     assert {a: "a", b: "b"}[b] == "b"
 
 
-@pytest.mark.parametrize(("data", "truth"), [(0.0, False), (-0.0, False), (2.0, True), ([0.0], False), ([3.0], True)])
+@pytest.mark.parametrize(
+    ("data", "truth"), [(0.0, False), (-0.0, False), (2.0, True), ([0.0], False), ([3.0], True)]
+)
 def test_truth_follows_the_number(data: Any, truth: bool) -> None:
     assert bool(tg.Value(data)) is truth
 
@@ -447,13 +451,15 @@ def test_augmented_assignment_makes_a_new_value() -> None:
 
 def test_an_unknown_operand_is_refused_by_name() -> None:
     for operand in ("2", None, object()):
-        with pytest.raises(TypeError, match=r"multiply takes numbers, arrays and Values, and .* came"):
+        with pytest.raises(
+            TypeError, match=r"multiply takes numbers, arrays and Values, and .* came"
+        ):
             tg.Value(1.0) * operand
 
 
 def test_a_list_that_holds_values_is_refused_as_an_operand() -> None:
     with pytest.raises(TypeError, match=r"add got a list that holds Values: use tg\.stack"):
-        tg.Value([1.0, 2.0]) + [tg.Value(1.0), 2.0]
+        [*tg.Value([1.0, 2.0]), tg.Value(1.0), 2.0]
 
 
 # -------------------------------------------------------------------------------- subclasses

@@ -56,6 +56,12 @@ def _hidden(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def _source(text: str) -> str:
+    """Return the name of a data set, or the full path of a folder: --resume may start elsewhere."""
+    folder = Path(text)
+    return str(folder.resolve()) if text not in RECIPES and folder.is_dir() else text
+
+
 def _recipes() -> str:
     keys = ("hidden", "epochs", "lr", "batch", "weight_decay")
     rows: list[tuple[str, ...]] = [("", *keys)]
@@ -73,7 +79,9 @@ def add_parser(subparsers: Any) -> None:
         epilog=EPILOG.format(recipes=_recipes()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="name or folder (see above)")
+    parser.add_argument(
+        "dataset", nargs="?", type=_source, metavar="DATASET", help="name or folder (see above)"
+    )
     parser.add_argument("--hidden", type=_hidden, metavar="64,32", help="widths of hidden layers")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs in all")
     parser.add_argument("--lr", type=float, metavar="X", help="learning rate")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 Structure = Any
@@ -23,20 +23,22 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     ([1.0, 2.0], {'w': '*', 'b': ('*', None)})
     """
     leaves: list[Any] = []
+    return leaves, _take_apart(tree, leaves.append)
 
-    def walk(node: Any) -> Structure:
-        if node is None:
-            return None
-        if isinstance(node, dict):
-            return {key: walk(item) for key, item in node.items()}
-        if isinstance(node, tuple) and hasattr(node, "_fields"):
-            return type(node)(*(walk(item) for item in node))
-        if isinstance(node, (tuple, list)):
-            return type(node)(walk(item) for item in node)
-        leaves.append(node)
-        return LEAF
 
-    return leaves, walk(tree)
+def _take_apart(node: Any, keep: Callable[[Any], None]) -> Structure:
+    # a function of the module: a closure that calls itself would be a reference cycle, and the
+    # leaves, with the graphs behind them, would live until the cyclic collector came by
+    if node is None:
+        return None
+    if isinstance(node, dict):
+        return {key: _take_apart(item, keep) for key, item in node.items()}
+    if isinstance(node, tuple) and hasattr(node, "_fields"):
+        return type(node)(*(_take_apart(item, keep) for item in node))
+    if isinstance(node, (tuple, list)):
+        return type(node)(_take_apart(item, keep) for item in node)
+    keep(node)
+    return LEAF
 
 
 def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
@@ -53,25 +55,24 @@ def unflatten(structure: Structure, leaves: Sequence[Any]) -> Any:
     {'w': 1.0, 'b': (2.0, None)}
     """
     rest = iter(leaves)
-
-    def walk(node: Structure) -> Any:
-        if node is None:
-            return None
-        if isinstance(node, dict):
-            return {key: walk(item) for key, item in node.items()}
-        if isinstance(node, tuple) and hasattr(node, "_fields"):
-            return type(node)(*(walk(item) for item in node))
-        if isinstance(node, (tuple, list)):
-            return type(node)(walk(item) for item in node)
-        try:
-            return next(rest)
-        except StopIteration:
-            raise ValueError(f"structure {structure} has more places than {len(leaves)}") from None
-
-    tree = walk(structure)
+    try:
+        tree = _put_together(structure, rest)
+    except StopIteration:
+        raise ValueError(f"structure {structure} has more places than {len(leaves)}") from None
     if next(rest, LEAF) is not LEAF:
         raise ValueError(f"structure {structure} has fewer places than {len(leaves)}")
     return tree
+
+
+def _put_together(node: Structure, rest: Iterator[Any]) -> Any:
+    if node is None:
+        return None
+    if isinstance(node, dict):
+        return {key: _put_together(item, rest) for key, item in node.items()}
+    if isinstance(node, (tuple, list)):
+        items = [_put_together(item, rest) for item in node]
+        return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
+    return next(rest)
 
 
 def nest_map(function: Callable[[Any], Any], tree: Any) -> Any:

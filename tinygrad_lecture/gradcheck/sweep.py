@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ from .numeric import (
     coordinate_scale,
     steps_for,
 )
+
+_BEYOND = 30.0
+"""An error this many times the smallest one lies on the far side of the V."""
 
 _CERTAIN = 16.0
 """A slope that exceeds the rounding bound this many times is not rounding."""
@@ -190,11 +193,27 @@ def estimate(probes: Sequence[Probe]) -> Estimate:
 
 
 def _bottom(probes: Sequence[Probe]) -> Estimate:
+    """Return the slope at the first bottom of the V.
+
+    Beyond it, steps that leave the reach of the Taylor expansion may agree with each other as
+    well, as those over many periods of a sine do.  They count only if both sides agree too; then
+    the function has two slopes, one at short and one at long steps, and neither can be trusted.
+    """
     errors = _v_curve(probes)
-    j = min(range(len(probes)), key=errors.__getitem__)
-    return Estimate(
-        probes[j].central, errors[j], probes[j].step, unbounded=_unbounded(probes, "central")
-    )
+    first = 0
+    for j, error in enumerate(errors):
+        if error < errors[first]:
+            first = j
+        elif error > _BEYOND * errors[first]:
+            break
+    best = probes[first]
+    error = errors[first]
+    for probe, other in list(zip(probes, errors, strict=True))[j:]:
+        apart = abs(probe.central - best.central)
+        sharp = other <= 1e-3 * abs(probe.central) and probe.jump <= probe.size / 16
+        if sharp and apart > 8 * (error + other):
+            error = max(error, apart)
+    return Estimate(best.central, error, best.step, unbounded=_unbounded(probes, "central"))
 
 
 def _seeing(probes: Sequence[Probe]) -> Sequence[Probe]:
@@ -214,16 +233,25 @@ def _plateau(probes: Sequence[Probe]) -> Estimate | None:
     itself; if they could see it and do not, it is nearby, and they have the slope.
     """
     for k, first in enumerate(probes):
-        window = [p for p in probes[k:] if p.step <= 256 * first.step]
+        window = [p for p in probes[k:] if p.step <= 64 * first.step]
         if len(window) < 4 or first.jump <= _CERTAIN * first.noise:
             continue
-        if all(first.jump / 3 <= p.jump <= 3 * first.jump for p in window):
+        if all(_alike(first, p) for p in window):
             shown = [p for p in probes if _CERTAIN * p.doubt <= 0.3 * first.jump]
             if shown[0].jump > 0.3 * first.jump:
                 best = shown[0]
                 return Estimate(best.central, best.noise, best.step, low=best.low, high=best.high)
-            return _bottom([p for p in shown if p.jump <= 0.3 * first.jump and p.step < first.step])
+            smooth = [p for p in shown if p.jump <= 0.3 * first.jump and p.step < first.step]
+            slope = _bottom(smooth)
+            reach = next(p for p in smooth if p.step == slope.step)  # it may graze the kink
+            return replace(slope, error=max(slope.error, reach.jump / 2))
     return None
+
+
+def _alike(first: Probe, p: Probe) -> bool:
+    """Whether the one-sided slopes at two steps are about the same, measured by their jump."""
+    steady = abs(p.central - first.central) <= first.jump
+    return steady and first.jump / 3 <= p.jump <= 3 * first.jump
 
 
 def _cusp(probes: Sequence[Probe]) -> Estimate | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..value import Value, apply, raw
+from .elementwise import mul
 from .shaping import at_set, axes_of, operand, ravel, reshape, shape_of
 from .table import Op, composed, has_nan, linear, publish, register, select_product
 
@@ -287,7 +288,7 @@ def dot(x: Any, y: Any) -> Any:
     x, y = operand(x), operand(y)
     n, m = len(shape_of(x)), len(shape_of(y))
     if not n or not m:
-        return x * y
+        return mul(x, y)
     if n <= 2 and m <= 2:
         return matmul(x, y)
     return tensordot(x, y, ((n - 1,), (max(m - 2, 0),)))

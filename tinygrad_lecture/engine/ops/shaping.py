@@ -13,7 +13,7 @@ import numpy as np
 from ..value import Value, apply, raw
 from .elementwise import where
 from .numerics import is_basic, scatter_add, scatter_set
-from .table import Op, composed, linear, other, publish, register
+from .table import NAMES, Op, composed, linear, other, publish, register
 
 
 def axes_of(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
@@ -90,7 +90,7 @@ def reshape(x: Any, shape: int | tuple[int, ...], *more: int) -> Any:
     >>> tg.reshape(tg.Value([1.0, 2.0, 3.0, 4.0]), (2, 2)).shape
     (2, 2)
     """
-    if type(x) is np.ndarray and isinstance(shape, tuple):
+    if type(x) is np.ndarray and isinstance(shape, tuple) and shape:
         return x.reshape(shape)
     x = operand(x)
     shape = (shape, *more) if isinstance(shape, (int, np.integer)) else tuple(shape)
@@ -198,7 +198,7 @@ def broadcast_to(x: Any, shape: int | tuple[int, ...]) -> Any:
     >>> tg.grad(lambda x: tg.broadcast_to(x, (3,)).sum())(1.0)
     3.0
     """
-    if type(x) is np.ndarray:
+    if type(x) is np.ndarray and shape != ():
         return np.broadcast_to(x, shape)
     return apply(
         _BROADCAST, (operand(x),), {"shape": (shape,) if isinstance(shape, int) else tuple(shape)}
@@ -398,9 +398,9 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """
     x, indices = operand(x), _integers(indices, "take")
     if axis is None:
-        return ravel(x)[indices]
+        return getitem(ravel(x), indices)
     (axis,) = axes_of(axis, len(shape_of(x)), "take")
-    return x[(*(slice(None),) * axis, indices)]
+    return getitem(x, (*(slice(None),) * axis, indices))
 
 
 def _integers(indices: Any, name: str) -> Any:
@@ -466,7 +466,7 @@ def roll(x: Any, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | Non
     """
     x = operand(x)
     source = np.roll(np.arange(math.prod(shape_of(x))).reshape(shape_of(x)), shift, axis)
-    return ravel(x)[source]
+    return getitem(ravel(x), source)
 
 
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
@@ -493,7 +493,7 @@ def tile(x: Any, reps: int | tuple[int, ...]) -> Any:
     array([1., 2., 1., 2.])
     """
     x = operand(x)
-    return ravel(x)[np.tile(np.arange(math.prod(shape_of(x))).reshape(shape_of(x)), reps)]
+    return getitem(ravel(x), np.tile(np.arange(math.prod(shape_of(x))).reshape(shape_of(x)), reps))
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -519,7 +519,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> tg.grad(tg.trace)([[1.0, 2.0], [3.0, 4.0]])
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    return diagonal(x, offset, axis1, axis2).sum(axis=-1)
+    return NAMES["sum"](diagonal(x, offset, axis1, axis2), axis=-1)
 
 
 def _inside(widths: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:
