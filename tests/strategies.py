@@ -211,3 +211,60 @@ def array_programs(draw: st.DrawFn, most_lines: int = 7) -> ArrayProgram:
             values.append(out)
             lines.append((name, i, j))
     return ArrayProgram(inputs, tuple(lines))
+
+
+# ------------------------------------------------------------------------------ arrays and axes
+
+
+@st.composite
+def float_arrays(
+    draw: st.DrawFn,
+    shapes: st.SearchStrategy[tuple[int, ...]],
+    dtype: Any = np.float64,
+    low: float = -2.0,
+    high: float = 2.0,
+) -> NDArray[Any]:
+    """Arrays of a drawn shape, evenly spread over [low, high), from a drawn seed."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    return rng.uniform(low, high, draw(shapes)).astype(dtype)
+
+
+def some_shapes(
+    min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3
+) -> st.SearchStrategy[tuple[int, ...]]:
+    """Shapes with few and short axes."""
+    sides = st.integers(min_side, max_side)
+    return st.lists(sides, min_size=min_dims, max_size=max_dims).map(tuple)
+
+
+@st.composite
+def broadcast_shapes(
+    draw: st.DrawFn, max_dims: int = 3, max_side: int = 3
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Two shapes that broadcast against each other, axes of length 0 and 1 included."""
+    common = draw(some_shapes(max_dims=max_dims, max_side=max_side))
+
+    def shrunk() -> tuple[int, ...]:
+        kept = common[draw(st.integers(0, len(common))) :]
+        return tuple(1 if draw(st.booleans()) else n for n in kept)
+
+    return shrunk(), shrunk()
+
+
+@st.composite
+def axes_of_rank(draw: st.DrawFn, ndim: int) -> int | tuple[int, ...] | None:
+    """An ``axis`` argument: None, an int or a tuple of ints, each counted from either end."""
+    if draw(st.booleans()) or not ndim:
+        return draw(st.sampled_from([None, ()])) if not ndim else None
+    chosen = draw(st.lists(st.integers(0, ndim - 1), min_size=1, max_size=ndim, unique=True))
+    signed = tuple(a - ndim * draw(st.integers(0, 1)) for a in chosen)
+    return signed[0] if len(signed) == 1 and draw(st.booleans()) else signed
+
+
+@st.composite
+def reduction_calls(
+    draw: st.DrawFn, min_side: int = 0
+) -> tuple[NDArray[Any], int | tuple[int, ...] | None, bool]:
+    """An array, an axis argument that fits it, and whether to keep the reduced axes."""
+    x = draw(float_arrays(some_shapes(min_side=min_side)))
+    return x, draw(axes_of_rank(x.ndim)), draw(st.booleans())
