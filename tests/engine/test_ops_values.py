@@ -124,8 +124,9 @@ def test_unary_on_arrays(name: str, dtype: Any, shape: tuple[int, ...]) -> None:
     with np.errstate(all="raise", under="ignore"):
         raw, tracked = op(name)(x), op(name)(tg.Value(x))
 
-    same(raw, reference(x.astype(np.float64)) if not shape else reference(x))
-    same(data(tracked), reference(x))
+    expected = reference(x if shape else x.astype(np.float64))  # scalars are Python floats
+    same(raw, expected)
+    same(data(tracked), expected)
     if shape:
         assert raw.dtype == data(tracked).dtype == dtype
 
@@ -150,8 +151,6 @@ def test_unary_at_special_points_is_the_same_on_scalars_and_arrays(name: str) ->
         expected = reference(points)
         bare = [op(name)(x) for x in SPECIAL]
     tracked = [data(op(name)(tg.Value(x))) for x in SPECIAL]  # no warning, no exception
-    if name == "softplus":  # logaddexp has a nan for its own reasons nowhere
-        assert np.isfinite(expected[:-3]).all()
     np.testing.assert_allclose(on_array, expected, rtol=1e-15, atol=1e-300)
     np.testing.assert_allclose(tracked, on_array, rtol=1e-15, atol=1e-300)
     np.testing.assert_allclose(bare, on_array, rtol=1e-15, atol=1e-300)
@@ -226,7 +225,9 @@ def test_a_python_number_does_not_widen_float32(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["add", "power", "maximum"])
 def test_operands_that_do_not_broadcast_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"could not be broadcast together with shapes \(2,\) \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"could not be broadcast together with shapes \(2,\) \(3,\)"
+    ):
         op(name)(tg.Value(np.ones(2)), np.ones(3))
 
 
@@ -242,16 +243,24 @@ def test_operands_that_do_not_broadcast_are_refused(name: str) -> None:
 )
 @pytest.mark.parametrize("name", ["exp", "relu", "erf", "leaky_relu"])
 def test_what_is_not_a_number_is_refused(name: str, bad: Any, came: str) -> None:
-    with pytest.raises(TypeError, match=f"^{name} takes numbers, arrays and Values, and {came} came$"):
+    with pytest.raises(
+        TypeError, match=f"^{name} takes numbers, arrays and Values, and {came} came$"
+    ):
         op(name)(bad)
 
 
 @pytest.mark.parametrize("x", [2.0, np.array([1.0, 2.0])], ids=["scalar", "array"])
 @pytest.mark.parametrize("z", [1j, np.array([1j, 2.0])], ids=["scalar", "array"])
 def test_complex_constants_do_not_meet_values(x: Any, z: Any) -> None:
-    for call in (lambda v: v * z, lambda v: z * v, lambda v: v + z, lambda v: v**z):
-        with pytest.raises(TypeError, match="of a Value takes real numbers, and complex ones came"):
-            call(tg.Value(x))
+    v = tg.Value(x)
+    for name in ("add", "multiply", "power"):
+        for a, b in ((v, z), (z, v)):
+            with pytest.raises(
+                TypeError, match=f"{name} of a Value takes real numbers, and complex"
+            ):
+                op(name)(a, b)
+    with pytest.raises(TypeError, match="multiply of a Value takes real numbers"):
+        v * z
 
 
 @pytest.mark.parametrize(
@@ -280,8 +289,8 @@ def test_leaky_relu_and_elu_with_parameters(slope: float, dtype: Any) -> None:
     same(leaky, np.where(x > 0, x, slope * x))
     same(elu, np.where(x > 0, x, slope * np.expm1(x)))
     assert leaky.dtype == elu.dtype == dtype
-    for i, xi in enumerate(x.tolist()):
-        same(data(tg.leaky_relu(tg.Value(xi), slope)), float(leaky[i]))
+    for xi in x.tolist():
+        same(data(tg.leaky_relu(tg.Value(xi), slope)), xi if xi > 0 else slope * xi)
         same(data(tg.elu(tg.Value(xi), slope)), slope * math.expm1(xi) if xi < 0 else xi)
 
 
@@ -502,7 +511,9 @@ def test_cumulative_ops(axis: int | None, shape: tuple[int, ...]) -> None:
 def test_cumulative_ops_of_scalars() -> None:
     for name in ("cumsum", "cumprod", "sort"):
         np.testing.assert_array_equal(data(op(name)(tg.Value(2.0), axis=None)), [2.0])
-        with pytest.raises(ValueError, match=f"^{name}: axis=0 is out of range for an array with 0"):
+        with pytest.raises(
+            ValueError, match=f"^{name}: axis=0 is out of range for an array with 0"
+        ):
             op(name)(tg.Value(2.0), axis=0)
 
 
@@ -563,7 +574,11 @@ def test_softmax_cross_entropy_is_log_softmax_at_the_label(dtype: Any) -> None:
     ("logits", "labels", "message"),
     [
         (np.ones(3), [0], r"logits have to have shape \(N, C\), not \(3,\)"),
-        (np.ones((2, 3)), [0], r"labels have shape \(1,\); for logits \(2, 3\) it has to be \(2,\)"),
+        (
+            np.ones((2, 3)),
+            [0],
+            r"labels have shape \(1,\); for logits \(2, 3\) it has to be \(2,\)",
+        ),
         (np.ones((2, 3)), [0.0, 1.0], r"labels have to be integers .*, not float64"),
         (np.ones((2, 3)), [0, 3], r"labels have to lie in 0\.\.2 for 3 classes, and 0\.\.3 came"),
         (np.ones((2, 3)), [-1, 0], r"labels have to lie in 0\.\.2 for 3 classes, and -1\.\.0 came"),
@@ -694,7 +709,7 @@ def test_concatenate_of_unequal_and_empty_parts() -> None:
     np.testing.assert_array_equal(data(tg.concatenate([tg.Value(a), b, a[:1]])), np.ones((3, 3)))
     assert data(tg.concatenate([tg.Value([1.0]), [2, 3]])).tolist() == [1.0, 2.0, 3.0]
     assert data(tg.concatenate([tg.Value(1.0), [2.0]], axis=None)).tolist() == [1.0, 2.0]
-    assert data(tg.concatenate(tg.Value([[1.0], [2.0]]))).tolist() == [1.0, 2.0]
+    assert data(tg.concatenate([*tg.Value([[1.0], [2.0]])])).tolist() == [1.0, 2.0]
     assert data(tg.stack([tg.Value(1.0), 2, np.float32(3.0)])).tolist() == [1.0, 2.0, 3.0]
     assert tg.stack([[1.0, 2.0], [3.0, 4.0]], axis=-1).tolist() == [[1.0, 3.0], [2.0, 4.0]]
 

@@ -459,7 +459,7 @@ def test_an_unknown_operand_is_refused_by_name() -> None:
 
 def test_a_list_that_holds_values_is_refused_as_an_operand() -> None:
     with pytest.raises(TypeError, match=r"add got a list that holds Values: use tg\.stack"):
-        [*tg.Value([1.0, 2.0]), tg.Value(1.0), 2.0]
+        tg.Value([1.0, 2.0]) + [tg.Value(1.0), 2.0]  # noqa: RUF005 - no list is joined here
 
 
 # -------------------------------------------------------------------------------- subclasses

@@ -423,7 +423,8 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -
             flows.append(i)
             values.append(a._data)
         else:
-            values.append(a if type(a) is np.ndarray else _constant(op, a))
+            ready = type(a) is np.ndarray and a.dtype.kind == "f" and a.ndim
+            values.append(a if ready else _constant(op, a))
     out = op.run(values, params)
     if type(out) is not np.ndarray:
         out = float(out) if not isinstance(out, complex) else out
@@ -484,7 +485,7 @@ def _constant(op: Op, x: Any) -> Any:
     if array.dtype.kind not in "fiubc":
         raise TypeError(f"{op.name} takes numbers, arrays and Values, and {brief_type(x)} came")
     if array.ndim:
-        return array
+        return array if array.dtype.kind in "fc" else array.astype(np.float64)
     return complex(array) if array.dtype.kind == "c" else float(array)
 
 

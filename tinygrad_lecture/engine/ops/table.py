@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
@@ -258,6 +259,7 @@ def publish(name: str, function: Rule, numpy: Sequence[Any] = ()) -> Rule:
 # ------------------------------------------------------------------------------- elementwise
 
 ARGUMENTS = ("x", "y", "z")
+_POSITIONAL = Parameter.POSITIONAL_ONLY
 
 # The one place where code is generated: a fast function per elementwise row, with the row's own
 # texts written into it.  It records a scalar without calling anything but the float function
@@ -362,6 +364,7 @@ def elementwise(
     function.__name__ = function.__qualname__ = name
     function.__module__ = __name__
     function.__doc__ = document(row, summary, example)
+    function.__signature__ = Signature([Parameter(n, _POSITIONAL) for n in ARGUMENTS[:arity]])
     ufuncs = [array] if isinstance(array, np.ufunc) else []
     register(row, function, ufuncs if numpy is None else numpy)
     if operator:
