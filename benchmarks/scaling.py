@@ -48,19 +48,34 @@ def bytes_per_scalar(n: int = 200_000) -> float:
         tracemalloc.stop()
 
 
-def report() -> tuple[str, bool]:
-    """Return the table as text, and whether all limits are kept."""
+def measured() -> dict[int, dict[str, float]]:
+    """Return the median of three runs for each length."""
     runs = {n: [once(n) for _ in range(3)] for n in LENGTHS}
-    medians = {n: {k: statistics.median(r[k] for r in rs) for k in rs[0]} for n, rs in runs.items()}
-    lines = [
-        "chain of scalar ops, ns per op",
-        f"  {'ops':>9}  record  backward  table   free    all",
-    ]
-    for n, m in medians.items():
-        widths = zip((6, 8, 5, 5, 5), (*m.values(), sum(m.values())), strict=True)
-        lines.append("  ".join([f"  {n:>9,}", *(f"{ns:{w}.0f}" for w, ns in widths)]))
-    growth = sum(medians[LENGTHS[-1]].values()) / sum(medians[LENGTHS[0]].values())
+    return {n: {k: statistics.median(r[k] for r in rs) for k in rs[0]} for n, rs in runs.items()}
+
+
+def report() -> tuple[str, bool]:
+    """Return the table as text, and whether all limits are kept.
+
+    Python's cyclic collector goes through all living records again and again while they grow,
+    so the chain is timed with the collector on, as a user has it, and off.
+    """
+    lines, good = ["chain of scalar ops, ns per op"], True
+    for collector in ("on", "off"):
+        if collector == "off":
+            gc.disable()
+        try:
+            medians = measured()
+        finally:
+            gc.enable()
+        lines.append(f"  collector {collector}")
+        lines.append(f"  {'ops':>9}  record  backward  table   free    all")
+        for n, m in medians.items():
+            widths = zip((6, 8, 5, 5, 5), (*m.values(), sum(m.values())), strict=True)
+            lines.append("  ".join([f"  {n:>9,}", *(f"{ns:{w}.0f}" for w, ns in widths)]))
+        growth = sum(medians[LENGTHS[-1]].values()) / sum(medians[LENGTHS[0]].values())
+        good &= growth <= 1.5
+        lines.append(f"  1,000,000 against 10,000, per op: {growth:.2f}  (required <= 1.5)")
     size = bytes_per_scalar()
-    lines.append(f"  1,000,000 against 10,000, per op: {growth:.2f}  (required <= 1.5)")
     lines.append(f"  bytes per recorded scalar: {size:.0f}  (required <= 200)")
-    return "\n".join(lines), growth <= 1.5 and size <= 200
+    return "\n".join(lines), good and size <= 200
