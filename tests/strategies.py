@@ -155,6 +155,7 @@ ARRAY_OPS: dict[str, ArrayOp] = {
 }
 """Smooth ops that NumPy's arrays and Values both answer; some need only the first operand."""
 NEED_ELEMENTS = ("mean over the last, kept", "variance")
+NEED_AN_AXIS = (*NEED_ELEMENTS, "sum over the first")  # NumPy gives scalars an axis 0, we do not
 
 
 @dataclass(frozen=True)
@@ -201,11 +202,13 @@ def array_programs(draw: st.DrawFn, most_lines: int = 7) -> ArrayProgram:
     for _ in range(draw(st.integers(1, most_lines))):
         name = draw(st.sampled_from(sorted(ARRAY_OPS)))
         i, j = (draw(st.integers(0, len(values) - 1)) for _ in range(2))
-        if np.size(values[i]) == 0 and name in NEED_ELEMENTS:
+        if name in (NEED_ELEMENTS if np.size(values[i]) == 0 else ()):
+            continue
+        if name in (NEED_AN_AXIS if np.ndim(values[i]) == 0 else ()):
             continue
         try:
             out = ARRAY_OPS[name](values[i], values[j])
-        except (ValueError, IndexError):  # the shapes do not fit
+        except (ValueError, IndexError, TypeError):  # the shapes do not fit
             continue
         if np.size(out) <= 40 and np.all(np.abs(out) < 100):
             values.append(out)

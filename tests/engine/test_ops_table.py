@@ -418,6 +418,8 @@ def test_comparison_operators_of_scalars_give_bools(symbol: str, other: Any) -> 
         (lambda v: np.clip(v, 0, 1, out=None), r"np\.clip on a Value: clip\(\) got .* 'out'"),
         (lambda v: np.where(v), r"np\.where on a Value: .*missing 2 required positional"),
         (lambda v: np.multiply.reduceat(v, [0]), r"np\.multiply\.reduceat has no derivative"),
+        (lambda v: np.subtract.reduce(v), r"np\.subtract\.reduce has no derivative here"),
+        (lambda v: np.maximum.accumulate(v), r"np\.maximum\.accumulate has no derivative here"),
     ],
 )
 def test_what_is_not_supported_raises_and_names_a_way_on(

@@ -43,7 +43,7 @@ def test_scalar_data_is_a_python_float(data: Any, expected: float) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_float_arrays_keep_their_dtype_and_are_copied(dtype: type) -> None:
-    source = np.array([[1, 2, 3]], dtype)
+    source: Any = np.array([[1, 2, 3]], dtype)
     v = tg.Value(source)
     source[:] = 9
 
@@ -55,7 +55,7 @@ def test_float_arrays_keep_their_dtype_and_are_copied(dtype: type) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        np.array([1, 2]), np.array([True, False]), [1, 2], ((1, 2), (3, 4)), np.uint8([7]),
+        np.array([1, 2]), np.array([True, False]), [1, 2], ((1, 2), (3, 4)), np.array([7], np.uint8),
         np.array([1.0, 2.0], np.longdouble), np.array([1.0], ">f8"), np.array([1.0], ">f4"),
     ],
 )  # fmt: skip
@@ -196,6 +196,18 @@ def test_grad_can_be_set_and_forgotten() -> None:
     assert p.grad is None
 
 
+def test_the_grad_of_a_result_can_be_forgotten_too() -> None:
+    x = tg.Value(2.0)
+    y = x * x
+    y.backward()
+    y.zero_grad()
+
+    grads = [y.grad, x.grad]
+    y.backward()
+
+    assert [*grads, y.grad, x.grad] == [None, 4.0, 1.0, 8.0]
+
+
 def test_a_grad_that_was_set_is_added_to() -> None:
     p = tg.Value(2.0)
     p.grad = 10
@@ -302,7 +314,7 @@ def test_pickle_is_refused() -> None:
         (tg.Value(2.0), "Value(2.0, grad=not computed)"),
         (tg.Value(2, name="w"), "Value(2.0, grad=not computed, name='w')"),
         (tg.Value([1.0, 2.5]), "Value([1. , 2.5], grad=not computed)"),
-        (tg.Value(np.float32([1])), "Value([1.], dtype=float32, grad=not computed)"),
+        (tg.Value(np.array([1], np.float32)), "Value([1.], dtype=float32, grad=not computed)"),
         (tg.Value(np.zeros((0, 2))), "Value([], grad=not computed)"),
         (tg.Value([[1], [2]]), "Value([[1.],\n       [2.]], grad=not computed)"),
     ],
@@ -395,7 +407,7 @@ def test_ways_out_of_tracking_are_open_under_no_grad() -> None:
     np.testing.assert_array_equal(w.data, [1, 2])
 
 
-@pytest.mark.parametrize("context", [tg.debug, tg.engine.watch_branches])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("context", [tg.debug, tg.engine.watch_branches])
 def test_other_modes_do_not_open_them(context: Any) -> None:
     with context(), pytest.raises(TypeError, match="silently lose its gradient"):
         float(tg.Value(2.0))
@@ -454,6 +466,12 @@ def test_an_unknown_operand_is_refused_by_name() -> None:
         with pytest.raises(
             TypeError, match=r"multiply takes numbers, arrays and Values, and .* came"
         ):
+            tg.Value(1.0) * operand
+
+
+def test_complex_operands_are_refused() -> None:
+    for operand in (1j, np.array([1j])):
+        with pytest.raises(TypeError, match="multiply of a Value takes real numbers, and complex"):
             tg.Value(1.0) * operand
 
 

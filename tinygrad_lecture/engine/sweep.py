@@ -127,18 +127,13 @@ def reverse(
 ) -> list[tuple[Value, Any]]:
     """Leave the adjoint of each node in its ``_grad``, and restore the leaves' if it fails.
 
-    Leaves *gain* the adjoint, inner nodes *show* it.  Operands below `floor` are left alone.
-    What the leaves had before is returned, for callers that only want to look.
+    Leaves *gain* the adjoint, inner nodes *show* it.  Operands below `floor` are not touched:
+    they belong to somebody else, perhaps to another thread.  What the leaves had before is
+    returned, for callers that only want to look.
     """
     order = sorted(nodes, reverse=True)
-    kept: list[tuple[Value, Any]] = []  # leaves, and operands that lie below the floor
-    if floor >= 0:
-        kept += [(a, a._grad) for v in nodes.values() for _, a in tracked(v) if a._n < floor]
-        for a, _ in kept:
-            a._grad = 0.0
+    kept = [(v, v._grad) for v in nodes.values() if v._a is None]
     for v in nodes.values():
-        if v._a is None:
-            kept.append((v, v._grad))
         v._grad = 0.0
     try:
         for root, seed in seeds:
@@ -153,13 +148,10 @@ def reverse(
             a._grad = old
         raise
     for a, old in kept:
-        if a._n < floor:
-            a._grad = old
-        else:
-            if type(a._grad) is float and type(a._data) is not float:
-                a._grad = np.zeros_like(a._data)
-            if old is not None:
-                a._grad = old + a._grad
+        if type(a._grad) is float and type(a._data) is not float:
+            a._grad = np.zeros_like(a._data)
+        if old is not None:
+            a._grad = old + a._grad
     return kept
 
 
@@ -171,13 +163,15 @@ def _sweep(nodes: dict[int, Value], order: list[int], floor: int, check: Any) ->
         if type(p) is float:
             if g:  # an exactly zero adjoint contributes exactly zero, even times inf
                 a = v._a
-                a._grad += g * p
+                if a._n >= floor:
+                    a._grad += g * p
                 q = v._q
                 if q is not None:
                     b = v._b
-                    b._grad += g * q
+                    if b._n >= floor:
+                        b._grad += g * q
                 if check is not None:
-                    check(nodes, v, (p,) if q is None else (p, q))
+                    check(nodes, v, (g * p,) if q is None else (g * p, g * q))
         elif v._a is not None and not (type(g) is float and g == 0.0):
             args, params, vjp, out = v._a, v._b, v._op.vjp, v._data
             for i in v._q:

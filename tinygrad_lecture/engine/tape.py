@@ -367,8 +367,6 @@ def _derivatives(v: Value) -> tuple[Any, ...]:
 
 def _cells(e: Entry, digits: int) -> list[str]:
     def show(x: Any) -> str:
-        if x is None:
-            return ""
         if isinstance(x, str):
             return x
         if np.ndim(x) == 0:

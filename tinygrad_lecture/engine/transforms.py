@@ -17,7 +17,7 @@ import numpy as np
 from . import nest, sweep
 from .modes import nested
 from .ops.shaping import IDENTITY, reshape, stack
-from .value import Value, apply, leaf, raw
+from .value import Value, _leaf_data, apply, leaf, raw
 
 ArgNums = int | Sequence[int]
 
@@ -153,15 +153,14 @@ def _checked(tree: Any, structure_of: Any, what: str) -> list[Any]:
             raise ValueError(
                 f"{what} hold shape {np.shape(raw(x))} where {np.shape(raw(like))} is needed"
             )
-    return [x if isinstance(x, Value) else _real(x) for x in leaves]
+    return [x if isinstance(x, Value) else _real(x, what) for x in leaves]
 
 
-def _real(x: Any) -> Any:
-    return (
-        float(x)
-        if np.ndim(x) == 0
-        else np.array(x, dtype=np.result_type(np.asarray(x), np.float16))
-    )
+def _real(x: Any, what: str) -> Any:
+    try:
+        return _leaf_data(x)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from None
 
 
 def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:

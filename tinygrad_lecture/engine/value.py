@@ -439,8 +439,9 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -
     )
     modes: Modes | None = current() if HOT["special"] else None
     if modes is not None:
-        if op.branch is not None:
-            note_branch(op.name, op.branch(*values, **params))
+        if modes.watchers and op.branch is not None:
+            with np.errstate(all="ignore"):
+                note_branch(op.name, op.branch(*values, **params))
         if modes.debugging:
             _check_forward(op, values, out)
         if not modes.recording:

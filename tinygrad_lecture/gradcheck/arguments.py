@@ -85,10 +85,6 @@ class Inputs:
         """Return the call arguments with ``wrap(index)`` in place of each float leaf."""
         return [_map(tree, wrap) for tree in self.trees]
 
-    def owner(self, index: int) -> int:
-        """Return the number of the call argument that holds float leaf `index`."""
-        return next(k for k, tree in enumerate(self.trees) if index in slots(tree))
-
 
 def slots(tree: Any) -> list[int]:
     """Return the numbers of the float leaves in a tree with `Slot` marks."""

@@ -200,17 +200,21 @@ def _factor(e: Evidence) -> Iterator[str]:
         if c < 0:
             yield "sign: minus the gradient is right"
         return
-    for n in sorted(e.lengths):
-        if n > 1 and np.isclose(size, n, rtol=_CLOSE):
-            yield f"{sign}factor {n}: a sum where the function has a mean over {n}"
-        if n > 1 and np.isclose(size, 1 / n, rtol=_CLOSE):
-            yield f"{sign}factor 1/{n}: a mean over {n} where the function has a sum"
-    if np.isclose(size, 2.0, rtol=_CLOSE):
-        yield f"{sign}factor 2: the ½ of ½x² forgotten, or a contribution counted twice"
-    elif np.isclose(size, 0.5, rtol=_CLOSE):
-        yield f"{sign}factor 1/2: the 2 of 2x forgotten, or only one of two uses counted"
-    elif not any(np.isclose(size, (n, 1 / n), rtol=_CLOSE).any() for n in e.lengths if n > 1):
+    ratio = max(size, 1 / size)
+    n = round(ratio) if ratio < 1e9 else 0
+    if not np.isclose(ratio, n, rtol=_CLOSE):
         yield f"{sign}factor {size:.6g} in every coordinate"
+        return
+    if n in e.lengths or n > 2:
+        sure = "" if n in e.lengths else "perhaps "
+        if size > 1:
+            yield f"{sign}factor {n}: {sure}a sum where the function has a mean over {n}"
+        else:
+            yield f"{sign}factor 1/{n}: {sure}a mean over {n} where the function has a sum"
+    if n == 2 and size > 1:
+        yield f"{sign}factor 2: the ½ of ½x² forgotten, or a contribution counted twice"
+    elif n == 2:
+        yield f"{sign}factor 1/2: the 2 of 2x forgotten, or only one of two uses counted"
 
 
 def _addition(e: Evidence) -> Iterator[str]:

@@ -117,8 +117,13 @@ def check_problem(
     atol: float = 0.0,
     max_coordinates: int = 256,
     complex_step: bool | str = "auto",
+    verdict_only: bool = False,
 ) -> Report:
-    """Check a problem; see `gradcheck` for the parameters."""
+    """Check a problem; see `gradcheck` for the parameters.
+
+    With `verdict_only`, the check of an argument stops at the first wrong coordinate, and no
+    causes are looked for.
+    """
     used = 0.0
 
     def examine(which: Problem, current: int) -> tuple[list[ArgumentResult], Array]:
@@ -126,7 +131,7 @@ def check_problem(
         base = which.evaluate(which.point)  # tells the accuracy of the outputs
         used = max(used, rtol if rtol is not None else default_rtol(which.eps))
         demanded = None if complex_step == "auto" else bool(complex_step)
-        settings = Settings(used, atol, demanded, seed)
+        settings = Settings(used, atol, demanded, seed, verdict_only)
         examination = Examination(which, base, settings, max_coordinates, current)
         results = examination.run()
         reason = examination.inspector.complex_reason

@@ -50,6 +50,7 @@ class Examination:
     def __init__(
         self, problem: Problem, base: Evaluation, settings: Settings, most: int, order: int
     ) -> None:
+        self.settings = settings
         self.problem = problem
         self.base = base
         self.most = most
@@ -112,6 +113,8 @@ class Examination:
                 f"{problem.name} writes into {', '.join(spoilt)}, which changes the caller's "
                 "array: work on a copy"
             )
+        if self.settings.verdict_only:
+            return results
         return explain(problem, self.claimed, self.cotangent, results)
 
     def _all(self, verdict: Verdict, remark: str) -> list[ArgumentResult]:
@@ -130,6 +133,8 @@ class Examination:
         for i in self._chosen(k):
             found[i] = self.inspector.coordinate(k, i, thorough=swept < _SWEEPS)
             swept += found[i].verdict is not Verdict.PASS
+            if self.settings.verdict_only and found[i].verdict is Verdict.WRONG:
+                break
         if claimed is None:
             if not any(abs(c.numeric) > SURE * c.error_bar for c in found.values()):
                 self.problem.notes.append(

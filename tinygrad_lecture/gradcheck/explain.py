@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lecture.engine.value import Value
+
 from .arguments import Argument
 from .causes import Evidence, likely_cause
 from .inspector import BRANCHES
@@ -142,7 +144,7 @@ def _lost(problem: Problem, k: int, cotangent: Array) -> Iterable[tuple[str, Arr
         output, leaves = problem.trace()
     except NotTraceable:
         return
-    if output.size != cotangent.size:
+    if not isinstance(output, Value) or output.size != cotangent.size:
         return
     seed = cotangent.reshape(output.shape) if output.shape else float(cotangent[0])
     names = [a.name for a in problem.arguments]

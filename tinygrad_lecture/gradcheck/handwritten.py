@@ -237,8 +237,8 @@ def _match(name: str, tree: Any, gradient: Any, found: list[Any]) -> None:
     elif isinstance(tree, list | tuple) and gradient is not None:
         if np.ndim(gradient) == 0 or len(gradient) != len(tree):
             raise UsageError(
-                f"{name} gave a gradient of {brief(gradient)} for {brief(tree)} inputs; one part "
-                "for each is needed"
+                f"{name} gave {brief(gradient)} as the gradient of {brief(tree)}; one part for "
+                "each is needed"
             )
         for part, g in zip(tree, gradient, strict=True):
             _match(name, part, g, found)

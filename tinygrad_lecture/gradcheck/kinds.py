@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lecture.engine.ops.table import Op, ScaledOp
+from tinygrad_lecture.engine.ops.table import ARGUMENTS, Op, ScaledOp
 from tinygrad_lecture.engine.value import Value
 from tinygrad_lecture.errors import UsageError
 
@@ -45,6 +45,7 @@ def problem_for(
         If the target is no function, module or row, or takes other inputs.
     """
     label = name or target_name(target)
+    target = getattr(target, "row", target)  # the function of a user's op
     if isinstance(target, Op | ScaledOp):
         return _row_problem(target, inputs, seed, label)
     if isinstance(target, type) and is_module(target):
@@ -104,6 +105,8 @@ def _row_problem(row: Any, inputs: Sequence[Any], seed: int, label: str) -> Prob
     if not inputs:
         inputs, kwargs = row.sample(np.random.default_rng(seed))
     names = [f"operand {k}" for k in range(len(inputs))]
+    if row.kind == "elementwise":
+        names = list(ARGUMENTS[: len(inputs)])
     loose = [k for k, item in enumerate(inputs) if not _float_leaves(item)]
     parts = take_apart(inputs, names, loose)
     return ValuesProblem(label, lambda *args: row.call(*args, **kwargs), parts)
@@ -202,7 +205,8 @@ def _sniff(values: ValuesProblem, fn: Callable[..., Any], parts: Inputs) -> Any:
         if refusal is None:
             return result
         # A method of Values that arrays do not have says nothing; the first error does.
-        raise (refusal if isinstance(error.original, AttributeError) else error) from None
+        told = refusal if isinstance(error.original, AttributeError) else error
+        raise told from told.original
     if refusal is not None and not looks_like_pair(plain, parts):
         raise UsageError(
             f"{values.name} does not take Values ({refusal.original}), and for plain numbers it "

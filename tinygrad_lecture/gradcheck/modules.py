@@ -241,7 +241,8 @@ def module_problem(
     arguments = list(inputs.arguments)
     trees = list(inputs.trees)
     paths = []
-    for label, path in parameter_paths(module, after).items():
+    labels = parameter_paths(module, after)
+    for label, path in labels.items():
         if label in constants:
             continue
         value = follow(module, path)
@@ -250,6 +251,12 @@ def module_problem(
         arguments.append(Argument(label, array.astype(np.float64), array.dtype, number))
         trees.append(Slot(len(arguments) - 1))
         paths.append(path)
+    known = [*names, *labels]
+    unknown = [c for c in constants if isinstance(c, str) and c not in known]
+    if unknown:
+        raise UsageError(
+            f"constants: {name} has no input or parameter {unknown[0]} (it has {', '.join(known)})"
+        )
     if not arguments:
         raise UsageError(f"no float input to check: {name} has neither float inputs nor parameters")
     whole = Inputs(tuple(arguments), tuple(trees), tracked=False)

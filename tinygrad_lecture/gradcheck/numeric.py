@@ -33,6 +33,9 @@ Array: TypeAlias = NDArray[Any]
 
 EPS = float(np.finfo(np.float64).eps)
 
+_UNDERFLOW = 1e-300
+"""Changes smaller than this may get lost whatever the size of the result."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -192,6 +195,7 @@ class Line:
                 np.abs(middle), np.fmax(abs(plus.values), abs(minus.values))
             )
             sizes[~np.isfinite(sizes)] = 0.0
+            sizes += _UNDERFLOW / self.eps
             unit = self.eps / (ahead - behind)
         return Probe(
             step=step,
@@ -304,7 +308,7 @@ def steps_for(x: float, scale: float, neighbours: float, eps: float, spacing: fl
         step = power_of_two(max(best * size, shortest))
         if step not in first and step <= max(scale, neighbours, 1.0):
             first.append(step)
-    smallest = max(shortest, min(scale * 2.0**-36, 2.0**-17))
+    smallest = max(shortest, min(scale * 2.0**-40, 2.0**-30))
     largest = max(max(scale, neighbours, 1.0) / 8, smallest * 16)
     return StepRange(tuple(first), power_of_two(smallest), power_of_two(largest))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lecture.engine.ops.table import Op
+from tinygrad_lecture.engine.ops.table import ARGUMENTS, Op
 from tinygrad_lecture.errors import UsageError
 
 from .kinds import problem_for
@@ -186,25 +186,21 @@ class PointMaker:
             )
         given, keywords = self._parameters(fn)
         drawn = [p.name for p in given if p.name not in self.values]
-        if not is_module(target) and keywords:
+        if keywords:
             target = functools.partial(target, **keywords)
+        held = sorted(self.constants | self._held(given))
         first: UsageError | None = None
         for draw in _DRAWS if drawn else _DRAWS[:1]:
             rng = np.random.default_rng(self.seed)
             inputs = [self._input(p, rng, draw) for p in given]
-            names = {p.name for p in given}
-            held = self.constants & (names | self._held(given)) | self._held(given)
-            held |= self.constants - names if is_module(target) else set()
             try:
                 problem = problem_for(
-                    target, inputs, seed=self.seed, constants=sorted(held), kind=self.kind,
+                    target, inputs, seed=self.seed, constants=held, kind=self.kind,
                     name=self.label,
                 )  # fmt: skip
                 if np.all(np.isfinite(problem.evaluate(problem.point).values)):
                     return problem
-                first = first or UsageError(
-                    f"{self.label} gives no finite number where it was tried"
-                )
+                first = first or UsageError(f"{self.label} is not finite where it was tried")
             except UsageError as error:
                 first = first or error
         assert first is not None
@@ -214,7 +210,7 @@ class PointMaker:
         row = self.target
         inputs: list[Any] = []
         if self.shapes or self.values:
-            names = ("x", "y", "z")[: row.arity]
+            names = ARGUMENTS[: row.arity]
             self._refuse_unknown(names)
             rng = np.random.default_rng(self.seed)
             for name, (low, high) in zip(names, row.domain, strict=True):
@@ -256,8 +252,16 @@ class PointMaker:
             ) from None
         known = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         only = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+        if is_module(self.target):
+            only = []  # forward is called with positional arguments
         named = {*self.shapes, *self.values}
         self._refuse_unknown([p.name for p in (*known, *only)])
+        unknown = self.constants - {p.name for p in known}
+        if unknown and not is_module(self.target):
+            raise UsageError(
+                f"--constant: {self.label} has no input {min(unknown)} (it has "
+                f"{', '.join(p.name for p in known)})"
+            )
         if not known:
             raise UsageError(
                 f"{self.label} has no named positional parameter to vary: wrap it in a function "

@@ -82,7 +82,7 @@ def search(
         tick()
         counts["tried"] += 1
         try:
-            report = check_problem(problem.at(arrays), seed=seed, **options)
+            report = check_problem(problem.at(arrays), seed=seed, verdict_only=True, **options)
         except UsageError:  # outside of the domain
             return False
         counts["valid"] += 1

@@ -4,9 +4,9 @@ The error of a difference quotient falls with h² as the step shrinks, until rou
 grow with 1/h: a V on logarithmic axes.  Without knowing the derivative, the V is visible in the
 differences between neighbouring steps.  With D_j the slope at step h_j, d_j = |D_j - D_(j-1)|,
 
-    error_j = max(d_j, max_(i<=j) d_i h_(i-1) / h_j, rounding_j),
+    error_j = max(d_j, max_(i<=j) d_i h_(i-1) / h_j, rounding_j, 2^-18 |slope+ - slope-|),
 
-where the middle term carries the noise seen at shorter steps over to longer ones: noise is
+where the second term carries the noise seen at shorter steps over to longer ones: noise is
 random, two neighbours may agree by luck, but its amplitude d_i h_(i-1) stays.  The best step is
 where error_j is smallest.
 """
@@ -35,6 +35,9 @@ from .numeric import (
 _BEYOND = 30.0
 """An error this many times the smallest one lies on the far side of the V."""
 
+_UNEVEN = 2.0**-18
+"""Where the two sides differ, the mean of their slopes is doubted by this part of it."""
+
 _CERTAIN = 16.0
 """A slope that exceeds the rounding bound this many times is not rounding."""
 
@@ -55,6 +58,10 @@ class Estimate:
         Whether the function is finite on one side only.
     unbounded : bool
         Whether the slope grows without end as the step shrinks, as sqrt does at 0.
+    steepness : float
+        A slope at least as steep as this may hide below the shortest step.
+    span : float
+        The largest slope that was seen at this and longer steps: what counts as large here.
     """
 
     value: float
@@ -64,6 +71,8 @@ class Estimate:
     high: float = math.nan
     edge: bool = False
     unbounded: bool = False
+    steepness: float = math.inf
+    span: float = 0.0
 
     @property
     def kink(self) -> bool:
@@ -79,9 +88,12 @@ class Sweep:
     ----------
     probes : tuple of Probe
         Ascending steps.
+    rounded : bool
+        Whether the function is a staircase at short steps.
     """
 
     probes: tuple[Probe, ...]
+    rounded: bool = False
 
     @property
     def steps(self) -> list[float]:
@@ -101,7 +113,7 @@ class Sweep:
     @property
     def best(self) -> Estimate:
         """The slope at the bottom of the V, or what is known instead."""
-        return estimate(self.probes)
+        return estimate(self.probes, rounded=self.rounded)
 
     def errors_against(self, exact: float) -> list[float]:
         """Return |D(h) - exact| at each step, for the picture of the V-curve."""
@@ -118,7 +130,23 @@ class Sweep:
 
 def sweep_line(line: Line, steps: Sequence[float]) -> Sweep:
     """Probe a line at each of the ascending steps."""
-    return Sweep(tuple(line.probe(h) for h in steps))
+    probes = tuple(line.probe(h) for h in steps)
+    first = next((p for p in probes if p.moved), None)
+    flat_before = first is not None and first is not probes[0]
+    return Sweep(probes, rounded=flat_before and first is not None and _on_stairs(line, first.step))
+
+
+def _on_stairs(line: Line, step: float) -> bool:
+    """Whether a function that is flat at shorter steps than this one is a staircase.
+
+    It may as well be flat between two kinks.  Where it has moved, a staircase is flat again.
+    """
+
+    def at(t: float) -> Array:
+        return line.evaluate(line.displaced(t)).values
+
+    side = step if not np.array_equal(at(step), line.base.values) else -step
+    return any(np.array_equal(at(side * f), at(side * (f + 2.0**-10))) for f in (1.0, 1.25))
 
 
 def sweep_steps(
@@ -172,13 +200,15 @@ def _v_curve(probes: Sequence[Probe]) -> list[float]:
         gap = abs(probe.central - before.central)
         if j:
             amplitude = max(amplitude, gap * before.step)
-        error = max(gap, amplitude / probe.step, probe.doubt)
+        error = max(gap, amplitude / probe.step, probe.doubt, _UNEVEN * probe.jump)
         errors.append(error if math.isfinite(error) else math.inf)
     return errors
 
 
-def estimate(probes: Sequence[Probe]) -> Estimate:
+def estimate(probes: Sequence[Probe], *, rounded: bool = False) -> Estimate:
     """Read the slope off the probes of a sweep (ascending steps).
+
+    `rounded` tells that the function is flat at short steps because it rounds its results.
 
     In order: a function that is finite on one side only gives a one-sided slope; probes on the
     branches of the middle are preferred if there are any; slopes that differ between the sides
@@ -189,7 +219,13 @@ def estimate(probes: Sequence[Probe]) -> Estimate:
         return _one_sided(probes)
     clean = [p for p in two_sided if p.clean]
     seen = clean if len(clean) >= 2 else two_sided
-    return _cusp(seen) or _plateau(seen) or _bottom(_seeing(seen))
+    moved = [p for p in seen if p.moved]
+    if rounded and len(moved) >= 2:
+        found = _plateau(moved) or _bottom(moved)
+    else:
+        found = _cusp(seen) or _plateau(seen) or _bottom(seen)
+    span = max(p.size for p in two_sided if p.step >= found.step)
+    return replace(found, steepness=_steepness(two_sided), span=span)
 
 
 def _bottom(probes: Sequence[Probe]) -> Estimate:
@@ -216,13 +252,18 @@ def _bottom(probes: Sequence[Probe]) -> Estimate:
     return Estimate(best.central, error, best.step, unbounded=_unbounded(probes, "central"))
 
 
-def _seeing(probes: Sequence[Probe]) -> Sequence[Probe]:
-    """Leave out the short steps at which nothing moved, if something moves at longer ones.
+def _steepness(probes: Sequence[Probe]) -> float:
+    """Return the slopes at the shortest steps if they fall with the step, not for rounding; or inf.
 
-    A function that rounds its results (to float32, say) is flat at short steps.
+    A function that varies within the shortest step, as sin(1e12 x) does near 1, shows no slope
+    at any step, and one as steep as this may hide.
     """
-    seeing = [p for p in probes if p.moved]
-    return seeing if len(seeing) >= 2 else probes
+    short = [p for p in probes if p.moved][:4]
+    if len(short) < 4 or short[0].size < 8 * short[3].size:
+        return math.inf
+    if any(p.jump <= _CERTAIN * p.noise for p in short):
+        return math.inf
+    return short[0].size / 8
 
 
 def _plateau(probes: Sequence[Probe]) -> Estimate | None:

@@ -98,8 +98,7 @@ def _from_module(name: str) -> Any:
         missing = error.original
         if isinstance(missing, ModuleNotFoundError) and f"{name}.".startswith(f"{missing.name}."):
             raise UsageError(
-                f"no module {name} (there is none called {missing.name}); for a file, write "
-                "path/to/file.py:name"
+                f"no module called {missing.name}; for a file, write path/to/file.py:name"
             ) from None
         raise
 

@@ -134,8 +134,12 @@ def judge(claimed: float, measured: Estimate, tolerance: Tolerance) -> tuple[Ver
     if gap > SURE * measured.error:
         if abs(claimed) <= tolerance.floor and abs(measured.value) <= tolerance.floor:
             return Verdict.PASS, "both zero to rounding"
+        if abs(claimed) >= measured.steepness:
+            return Verdict.NOISE, "the function varies faster than the shortest step"
         return Verdict.WRONG, ""
-    if abs(claimed) <= tolerance.floor and measured.error <= 1e6 * tolerance.floor:
+    if abs(claimed) <= tolerance.floor and measured.error <= max(
+        1e6 * tolerance.floor, 1e-6 * measured.span
+    ):
         return Verdict.PASS, "zero to within the noise of the differences"
     if measured.error <= tolerance.sharp * size:
         return Verdict.PASS, ""
@@ -145,7 +149,7 @@ def judge(claimed: float, measured: Estimate, tolerance: Tolerance) -> tuple[Ver
 def _not_finite(claimed: float, measured: Estimate) -> tuple[Verdict, str]:
     if math.isinf(claimed) and measured.unbounded:
         return Verdict.KINK, "the slope grows without bound here"
-    if math.isfinite(measured.value) and not measured.unbounded:
+    if math.isfinite(measured.error) and not measured.unbounded:
         return Verdict.WRONG, f"yours is {claimed}, and the numeric slope is finite"
     return Verdict.NOISE, f"yours is {claimed}, and no numeric slope was found"
 

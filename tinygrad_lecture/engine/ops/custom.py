@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..value import apply
+from ..value import apply, raw
 from .table import (
     ARGUMENTS,
     NAMES,
@@ -122,7 +122,14 @@ def op(
             raise TypeError(
                 f"{name} takes {arity} operand{'s' * (arity > 1)}, and {len(args)} came"
             )
-        return apply(row, args)
+        out = apply(row, args)
+        shapes = [np.shape(raw(a)) for a in (*args, out)]
+        if shapes[-1] != np.broadcast_shapes(*shapes[:-1]):
+            raise ValueError(
+                f"forward of {name} gave shape {shapes[-1]} for operands of shapes {shapes[:-1]}: "
+                "an op works element by element; write others in terms of tg functions"
+            )
+        return out
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = document(row, summary, None)

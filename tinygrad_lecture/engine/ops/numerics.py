@@ -95,21 +95,21 @@ def norm(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _shifted(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
-    """Return e^(x - top) and top, the largest x along the axes (0 where that is not finite).
+    """Return e^(x - top) and top, the largest x along the axes (0 for -inf and nan).
 
     One +inf gives a one-hot row; several are undecided, hence nan.
     """
     top = np.max(np.real(x), axis=axis, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(top), top, np.zeros_like(top))
     infinite = np.isposinf(top)
-    if np.any(infinite):
-        hot = np.isposinf(np.real(x))
-        several = np.sum(hot, axis=axis, keepdims=True) > 1
-        e = np.where(
-            infinite, np.where(several, np.nan, hot * 1.0), np.exp(x - np.where(infinite, 0, top))
-        )
-        return e.astype(np.result_type(x)), top
-    top = np.where(np.isneginf(top), np.zeros_like(top), top)
-    return np.exp(x - top), top
+    if not np.any(infinite):
+        return np.exp(x - shift), shift
+    hot = np.isposinf(np.real(x))
+    several = np.sum(hot, axis=axis, keepdims=True) > 1
+    with np.errstate(over="ignore"):  # in rows that are replaced
+        e = np.exp(x - shift)
+    e = np.where(infinite, np.where(several, np.nan, hot * 1.0), e)
+    return e.astype(np.result_type(x)), np.where(infinite, top, shift)
 
 
 def softmax(x: Any, axis: tuple[int, ...]) -> Any:

@@ -147,6 +147,8 @@ _MIN = _extreme("min", np.min)
 
 def _softmax_or_zero(out: Any, x: Any, axis: tuple[int, ...]) -> Any:
     empty = np.isneginf(raw(out).real)
+    if not np.ndim(raw(x)):
+        return 0.0 if empty else 1.0
     return where(empty, 0.0, softmax(where(empty, 0.0, x), axis))
 
 
@@ -514,7 +516,7 @@ publish("log_softmax", log_softmax)
 def _nll(x: Any, labels: Any) -> Any:
     top = np.max(np.real(x), axis=1, keepdims=True)
     own = np.arange(len(labels)), labels
-    if not math.isfinite(top.sum()):
+    if not np.isfinite(top).all():
         return -numerics.log_softmax(x, (1,))[own]
     shifted = x - top
     return np.log(np.sum(np.exp(shifted), axis=1)) - shifted[own]
@@ -609,8 +611,6 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     [0.0, 1.0]
     """
     x, axis = _one_axis(x, axis, "sort")
-    if np.ndim(raw(x)) == 0:
-        raise ValueError("sort needs an array with at least one axis, and a scalar came")
     return apply(_SORT, (x,), {"axis": axis})
 
 

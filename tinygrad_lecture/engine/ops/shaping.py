@@ -376,7 +376,11 @@ def _write(row: Op, x: Any, index: Any, value: Any) -> Any:
     if np.ndim(raw(x)) == 0:
         raise TypeError(f"{row.name} writes into an array, and a scalar came")
     place = raw(x)[index].shape
-    if np.broadcast_shapes(place, shape_of(value)) != place:
+    try:
+        fits = np.broadcast_shapes(place, shape_of(value)) == place
+    except ValueError:
+        fits = False
+    if not fits:
         raise ValueError(f"value of shape {shape_of(value)} does not fit x[index] of shape {place}")
     return apply(row, (x, value), {"index": index})
 

@@ -345,7 +345,7 @@ def elementwise(
     branch : str, optional
         Which piece each element is on, for a kinked op.
     operator : str, optional
-        Python's operator, without the underscores.
+        Python's operator of two operands, without the underscores.
     **fields
         See `elementwise_row`.
     """
@@ -369,8 +369,7 @@ def elementwise(
     register(row, function, ufuncs if numpy is None else numpy)
     if operator:
         setattr(Value, f"__{operator}__", function)
-        if arity == 2:
-            setattr(Value, f"__r{operator}__", HOT[f"reflected_{name}"])
+        setattr(Value, f"__r{operator}__", HOT[f"reflected_{name}"])
     return function
 
 
@@ -399,10 +398,10 @@ def _source(name: str, value: str, slopes: Sequence[str], *, reflected: bool) ->
     source = _BINARY.format(
         name=name,
         both=block(4, "a", "b", dx, dy, "", "(a, b)"),
-        first=block(3, "a", "y", dx, None, "y = b + 0.0", "(a, b)"),
+        first=block(3, "a", "y", dx, None, "y = b * 1.0", "(a, b)"),
     )
     if reflected:
-        second = block(2, "b", "(x,)", dy, None, "x = a + 0.0", "(a, b)")
+        second = block(2, "b", "(x,)", dy, None, "x = a * 1.0", "(a, b)")
         source += _REFLECTED.format(name=name, second=second)
     return source
 
@@ -423,7 +422,8 @@ def elementwise_row(
     Parameters
     ----------
     bounded : bool
-        Local derivatives are finite everywhere, so that nothing needs to guard 0 · inf.
+        Local derivatives are finite everywhere, at inf and nan too, so that nothing has to guard
+        against 0 · inf.
     domain : tuple of (low, high)
         Where each operand may be tested; (-2, 2) by default.
     """
