@@ -95,7 +95,7 @@ def test_a_function_of_values() -> None:
         tg.remove_op("wrong_beyond_two")
 
     assert found.report is not None
-    assert found.report.point == {"x0": 2.0}
+    assert found.report.point == {"x": 2.0}
 
 
 def test_large_inputs_are_drawn_by_a_seed() -> None:

@@ -45,7 +45,8 @@ def problem_for(
         If the target is no function, module or row, or takes other inputs.
     """
     label = name or target_name(target)
-    target = getattr(target, "row", target)  # the function of a user's op
+    if not isinstance(target, Op | ScaledOp):
+        target = getattr(target, "row", target)  # the function of a user's op
     if isinstance(target, Op | ScaledOp):
         return _row_problem(target, inputs, seed, label)
     if isinstance(target, type) and is_module(target):
