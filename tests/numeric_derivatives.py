@@ -83,10 +83,11 @@ def numeric_gradients(
     f: Callable[..., Any], primals: Sequence[Any], step: float = 2.0**-9
 ) -> list[Any]:
     """Return the gradient of scalar `f` by central differences of fourth order."""
-    return [
-        _gradient(lambda x, i=i: f(*primals[:i], x, *primals[i + 1 :]), x, step)
-        for i, x in enumerate(map(np.asarray, primals))
-    ]
+
+    def along(i: int) -> Callable[[Any], Any]:
+        return lambda x: f(*primals[:i], x, *primals[i + 1 :])
+
+    return [_gradient(along(i), x, step) for i, x in enumerate(map(np.asarray, primals))]
 
 
 def _gradient(f: Callable[[Any], Any], x: Array, step: float) -> Array:

@@ -90,7 +90,8 @@ def test_derivatives_and_domains_are_stated_where_the_kind_asks_for_them(name: s
         assert row.arity == 1
     if row.branch is not None:
         assert not row.analytic or name in {"abs", "where"}
-    assert row.needed is None or all(0 <= i < max(row.arity, 1) for i in row.needed)
+    operands = row.arity if row.arity > 0 else len(row.sample(np.random.default_rng(0))[0])
+    assert row.needed is None or all(0 <= i < operands for i in row.needed)
 
 
 @rows
@@ -181,7 +182,8 @@ def test_a_recorded_call_names_its_row_unless_composed(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(n for n, row in TABLE.items() if row.kind == "composed"))
 def test_a_composed_row_has_no_rule_of_its_own(name: str) -> None:
     row = TABLE[name]
-    for rule in (row.run, row.vjp, row.jvp):
+    rules: tuple[Any, ...] = (row.run, row.vjp, row.jvp)
+    for rule in rules:
         with pytest.raises(TypeError, match="composed row has no rule of its own"):
             rule()
 
@@ -327,7 +329,7 @@ def test_numpy_scalars_and_arrays_on_the_left() -> None:
     assert isinstance(np.float64(2) * v, tg.Value)
     assert (np.float32(2) - v).data == -1.0
     assert (np.int64(2) ** v).data == 8.0
-    out = np.array([1.0, 2.0]) / v
+    out: Any = np.array([1.0, 2.0]) / v
     assert isinstance(out, tg.Value)
     np.testing.assert_allclose(out.data, [1 / 3, 2 / 3])
 
@@ -358,9 +360,7 @@ def test_outer_of_multiply_has_the_axes_of_both() -> None:
         np.testing.assert_array_equal(np.multiply.outer(x, y).data, np.multiply.outer(a, b))
 
 
-@pytest.mark.parametrize(
-    "function", sorted(PLAIN, key=lambda f: f.__name__), ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("function", sorted(PLAIN, key=lambda f: str(f)), ids=str)
 def test_what_carries_no_derivative_answers_with_plain_numbers(function: Any) -> None:
     array = np.array([3.0, -1.0, 2.0])
     rest: tuple[Any, ...] = ()
@@ -433,9 +433,9 @@ def test_an_error_inside_of_an_op_passes_through_the_dispatch() -> None:
     with pytest.raises(
         TypeError, match=r"^sum: axis has to be an int or a tuple of ints, not 'a'$"
     ):
-        np.sum(tg.Value([1.0]), axis="a")  # type: ignore[call-overload]
+        np.sum(tg.Value([1.0]), axis="a")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^sum: axis=3 is out of range"):
-        np.sum(tg.Value([1.0]), axis=3)  # type: ignore[call-overload]
+        np.sum(tg.Value([1.0]), axis=3)
 
 
 @pytest.mark.parametrize(

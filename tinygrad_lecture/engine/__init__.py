@@ -59,7 +59,7 @@ from .ops.elementwise import (
 from .ops.elementwise import (
     sub as subtract,
 )
-from .ops.products import dot, einsum, matmul, outer, tensordot
+from .ops.products import dot, einsum, linear, matmul, outer, tensordot
 from .ops.reductions import (
     cumprod,
     cumsum,
@@ -155,6 +155,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "linear",
     "log",
     "log1p",
     "log2",

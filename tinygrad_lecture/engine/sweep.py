@@ -23,6 +23,7 @@ b = a + a, c = b + b it would push b's adjoint on before all of it has arrived.)
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,46 +123,140 @@ def fit(c: Any, like: Any) -> Any:
     return c if c.dtype == like.dtype else c.astype(like.dtype)
 
 
+def backward(root: Value, seed: Any) -> None:
+    """Sweep the whole graph behind `root`: leaves gain the adjoint, inner nodes show it."""
+    if current().debugging:
+        reverse(collect([root]), [(root, seed)])
+        return
+    order, kept = _mark(root)
+    order.sort(key=_NUMBER, reverse=True)
+    try:
+        root._grad = root._grad + seed
+        with np.errstate(all="ignore"):
+            _sweep(order)
+    except BaseException:
+        _undo(order, kept)
+        raise
+    _accumulate(kept)
+
+
+_NUMBER = attrgetter("_n")
+
+
+def _mark(root: Value) -> tuple[list[Value], list[tuple[Value, Any]]]:
+    """Return all nodes, their adjoints set to 0, and what the leaves had before.
+
+    The 0 is an object of its own, so that it also marks what was visited: no set of a million
+    numbers is needed, and most nodes are gone on with without being put on the stack.
+    """
+    zero = float("0")
+    v = root
+    order, kept = [v], [(v, v._grad)] if v._a is None else []
+    stack: list[Value] = []
+    pop, push, add = stack.pop, stack.append, order.append
+    v._grad = zero
+    while True:
+        p = v._p
+        if type(p) is float:
+            if v._q is not None:
+                a = v._b
+                old = a._grad
+                if old is not zero:
+                    a._grad = zero
+                    add(a)
+                    if a._a is None:
+                        kept.append((a, old))
+                    else:
+                        push(a)
+            v = v._a
+            old = v._grad
+            if old is not zero:
+                v._grad = zero
+                add(v)
+                if v._a is not None:
+                    continue
+                kept.append((v, old))
+        elif v._a is not None:
+            for i in v._q:
+                a = v._a[i]
+                old = a._grad
+                if old is not zero:
+                    a._grad = zero
+                    add(a)
+                    if a._a is None:
+                        kept.append((a, old))
+                    else:
+                        push(a)
+        if not stack:
+            return order, kept
+        v = pop()
+
+
+def _sweep(order: list[Value]) -> None:
+    """Go through a whole graph: the loop that every training step runs in."""
+    for v in order:
+        g = v._grad
+        p = v._p
+        if type(p) is float:
+            if g:  # an exactly zero adjoint contributes exactly zero, even times inf
+                a = v._a
+                a._grad += g * p
+                q = v._q
+                if q is not None:
+                    a = v._b
+                    a._grad += g * q
+        elif v._a is not None:
+            _spread_array(v, g, -1)
+
+
 def reverse(
     nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: int = -1
 ) -> list[tuple[Value, Any]]:
-    """Leave the adjoint of each node in its ``_grad``, and restore the leaves' if it fails.
+    """Sweep the part of a graph from `floor` on, for transforms and for debug mode.
 
-    Leaves *gain* the adjoint, inner nodes *show* it.  Operands below `floor` are not touched:
-    they belong to somebody else, perhaps to another thread.  What the leaves had before is
-    returned, for callers that only want to look.
+    Operands below `floor` are not touched: they belong to somebody else, perhaps to another
+    thread.  What the leaves had before is returned, for callers that only want to look.
     """
-    order = sorted(nodes, reverse=True)
-    kept = [(v, v._grad) for v in nodes.values() if v._a is None]
-    for v in nodes.values():
+    order = [nodes[n] for n in sorted(nodes, reverse=True)]
+    kept = [(v, v._grad) for v in order if v._a is None]
+    for v in order:
         v._grad = 0.0
     try:
         for root, seed in seeds:
             root._grad = root._grad + seed
-        modes = current()
         with np.errstate(all="ignore"):
-            _sweep(nodes, order, floor, _blame if modes.debugging else None)
+            _sweep_part(nodes, order, floor, _blame if current().debugging else None)
     except BaseException:
-        for n in order:
-            nodes[n]._grad = None
-        for a, old in kept:
-            a._grad = old
+        _undo(order, kept)
         raise
+    _accumulate(kept)
+    return kept
+
+
+def _accumulate(kept: list[tuple[Value, Any]]) -> None:
+    """Add to each leaf's adjoint what it had before the sweep."""
     for a, old in kept:
         if type(a._grad) is float and type(a._data) is not float:
             a._grad = np.zeros_like(a._data)
         if old is not None:
             a._grad = old + a._grad
-    return kept
 
 
-def _sweep(nodes: dict[int, Value], order: list[int], floor: int, check: Any) -> None:
-    for n in order:
-        v = nodes[n]
+def _undo(order: list[Value], kept: list[tuple[Value, Any]]) -> None:
+    """Leave no trace of a sweep that failed."""
+    for v in order:
+        v._grad = None
+    for a, old in kept:
+        a._grad = old
+
+
+def _sweep_part(nodes: dict[int, Value], order: list[Value], floor: int, check: Any) -> None:
+    """Go through the part of a graph from `floor` on, and `check` what each op passes on."""
+    for v in order:
         g = v._grad
         p = v._p
         if type(p) is float:
-            if g:  # an exactly zero adjoint contributes exactly zero, even times inf
+            if g:
                 a = v._a
                 if a._n >= floor:
                     a._grad += g * p
@@ -172,23 +267,31 @@ def _sweep(nodes: dict[int, Value], order: list[int], floor: int, check: Any) ->
                         b._grad += g * q
                 if check is not None:
                     check(nodes, v, (g * p,) if q is None else (g * p, g * q))
-        elif v._a is not None and not (type(g) is float and g == 0.0):
-            args, params, vjp, out = v._a, v._b, v._op.vjp, v._data
-            for i in v._q:
-                a = args[i]
-                if a._n < floor:
-                    continue
-                like = a._data
-                c = fit(vjp(i, g, out, *p, **params), like)
+        elif v._a is not None:
+            for c in _spread_array(v, g, floor):
                 if check is not None:
                     check(nodes, v, (c,))
-                h = a._grad
-                if type(like) is float:
-                    a._grad = h + c
-                elif type(h) is float:  # the first contribution; a leaf must own its array
-                    a._grad = c.copy() if a._a is None and (c is g or c.base is not None) else c
-                else:
-                    a._grad = h + c
+
+
+def _spread_array(v: Value, g: Any, floor: int) -> tuple[Any, ...]:
+    """Add what adjoint `g` of an array record contributes to its operands, and return it."""
+    if type(g) is float and g == 0.0:
+        return ()
+    passed = []
+    args, p, params, vjp, out = v._a, v._p, v._b, v._op.vjp, v._data
+    for i in v._q:
+        a = args[i]
+        if a._n < floor:
+            continue
+        like = a._data
+        c = fit(vjp(i, g, out, *p, **params), like)
+        passed.append(c)
+        h = a._grad
+        if type(like) is float or type(h) is not float:
+            a._grad = h + c
+        else:  # the first contribution; a leaf must own its array
+            a._grad = c.copy() if a._a is None and (c is g or c.base is not None) else c
+    return tuple(passed)
 
 
 def contribution(v: Value, i: int, g: Any) -> Any:

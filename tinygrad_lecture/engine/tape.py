@@ -128,7 +128,7 @@ class Tape:
         )
         return Entry(
             self._position[v._n], "leaf" if v._op is None else v._op.name, inputs, v._data,
-            _derivatives(v), v._grad if v._grad is None else sweep.zero_filled(v), v.name,
+            _derivatives(v), None if v._grad is None else sweep.zero_filled(v), v.name,
             sweep.parameters(v), v,
         )  # fmt: skip
 

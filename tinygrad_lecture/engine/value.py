@@ -58,11 +58,11 @@ class Value:
     (12.0, 7.0)
     """
 
-    __slots__ = ("__weakref__", "_a", "_b", "_data", "_grad", "_n", "_op", "_p", "_q", "name")
+    __slots__ = ("__weakref__", "_a", "_b", "_data", "_grad", "_n", "_name", "_op", "_p", "_q")
 
-    name: str | None
     _data: Any
     _grad: Any
+    _name: str | None  # unset on a record without a name
     _n: int
     _op: Any  # a row of the op table, or None for a leaf
     _a: Any
@@ -74,7 +74,7 @@ class Value:
         self._data = data if type(data) is float else _leaf_data(data)
         self._grad = self._op = self._a = self._b = self._p = self._q = None
         self._n = next_number()
-        self.name = name
+        self._name = name
 
     # ---------------------------------------------------------------- reading and writing
 
@@ -135,6 +135,15 @@ class Value:
         self._grad = g
         if self._a is None:
             self._b = None
+
+    @property
+    def name(self) -> str | None:
+        """The label for tables and pictures."""
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradient: ``grad`` is None again."""
@@ -232,7 +241,7 @@ class Value:
         >>> a.grad
         4.0
         """
-        sweep.reverse(sweep.collect([self]), [(self, seed_of(self, seed))])
+        sweep.backward(self, seed_of(self, seed))
 
     # ---------------------------------------------------------------- Python protocols
 
@@ -460,7 +469,7 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -
     v._b = params
     v._p = tuple(values)
     v._q = tuple(flows)
-    v._grad = v.name = None
+    v._grad = None
     v._n = next_number()
     if modes is not None and modes.debugging:
         modes.sites[v._n] = user_site()
@@ -471,7 +480,7 @@ def leaf(data: Any) -> Value:
     """Return a Value without history around data that nobody else holds."""
     v = new(Value)
     v._data = data
-    v._grad = v._op = v._a = v._b = v._p = v._q = v.name = None
+    v._grad = v._op = v._a = v._b = v._p = v._q = None
     v._n = next_number()
     return v
 

@@ -16,6 +16,7 @@ __all__ = ["cross_entropy", "linear", "mse_loss", "relu", "sigmoid", "tanh"]
 
 Reduction = Literal["mean", "sum", "none"]
 
+linear = engine.linear
 relu = engine.relu
 sigmoid = engine.sigmoid
 tanh = engine.tanh
@@ -24,42 +25,6 @@ tanh = engine.tanh
 def _as_operand(x: Any) -> Any:
     """Leave Values and arrays alone, turn numbers and nested lists into an array."""
     return x if hasattr(x, "shape") else np.asarray(x, dtype=float)
-
-
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """Return ``x @ weight.T + bias`` (L01, L12).
-
-    Parameters
-    ----------
-    x : Value or array_like, shape (..., in)
-        Rows are samples.
-    weight : Value or ndarray, shape (out, in)
-    bias : Value or ndarray, shape (out,), optional
-
-    Returns
-    -------
-    Value or ndarray, shape (..., out)
-
-    Raises
-    ------
-    ValueError
-        If the last axis of ``x`` is not ``in``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import tinygrad_lecture as tg
-    >>> tg.nn.functional.linear(np.ones((1, 2)), np.array([[1.0, 2.0]]), np.array([0.5]))
-    array([[3.5]])
-    """
-    x = _as_operand(x)
-    if x.shape[-1:] != weight.shape[1:]:
-        raise ValueError(
-            f"linear: input of shape {x.shape} must end in {weight.shape[1]}, the number of columns"
-            f" of the weight of shape {weight.shape}"
-        )
-    product = engine.matmul(x, weight.T)
-    return product if bias is None else product + bias
 
 
 def _reduce(losses: Any, reduction: str) -> Any:

@@ -11,7 +11,8 @@ import numpy as np
 from ..value import Value, apply, raw
 from .elementwise import mul
 from .shaping import at_set, axes_of, operand, ravel, reshape, shape_of
-from .table import Op, composed, has_nan, linear, publish, register, select_product
+from .table import Op, composed, has_nan, publish, register, select_product
+from .table import linear as linear_row
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -50,7 +51,7 @@ _SHAPES = (
     ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((4, 2, 3), (3, 2)),
     ((2, 1, 2, 3), (4, 3, 2)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)),
 )  # fmt: skip
-_MATMUL = linear(
+_MATMUL = linear_row(
     "matmul", np.matmul,
     lambda g, a, b: select_product(lambda g, b: _matmul_left(g, a, b), g, b),
     lambda g, a, b: select_product(lambda g, a: _matmul_right(g, a, b), g, a),
@@ -89,6 +90,92 @@ def matmul(x: Any, y: Any) -> Any:
 publish("matmul", matmul, [np.matmul])
 Value.__matmul__ = matmul  # type: ignore[method-assign]
 Value.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[method-assign]
+
+# ------------------------------------------------------------------------------------ linear
+
+
+def _rows(x: Any) -> Any:
+    """Join all axes but the last: one matrix, also for stacks and for a single row."""
+    return reshape(x, (math.prod(shape_of(x)[:-1]), shape_of(x)[-1]))
+
+
+def _linear_vjp(i: int, g: Any, out: Any, x: Any, w: Any, *bias: Any) -> Any:
+    if i == 0:
+        return select_product(lambda g, w: g @ w, g, w)
+    if i == 1:
+        return select_product(lambda g, x: _rows(g).T @ _rows(x), g, x)
+    return g  # the sum over the rows is what `fit` makes of it
+
+
+def _linear_jvp(tangents: dict[int, Any], out: Any, x: Any, w: Any, *bias: Any) -> Any:
+    parts = {
+        0: lambda t: select_product(lambda t, w: t @ _flipped(w), t, w),
+        1: lambda t: select_product(lambda t, x: x @ _flipped(t), t, x),
+        2: lambda t: t,
+    }
+    return sum(parts[i](t) for i, t in tangents.items())
+
+
+def _linear_run(values: Any, params: Any) -> Any:
+    out = values[0] @ values[1].T
+    return out + values[2] if len(values) == 3 else out
+
+
+_LINEAR = register(
+    Op(
+        "linear", "other", -1, _linear_run, _linear_vjp, _linear_jvp, symbol="W x + b",
+        formula="x @ weight.T + bias", needed=frozenset({0, 1}),
+        derivatives=("g @ weight, g.T @ x, Σ g",), cases=lambda rng: _linear_case(rng),
+    )
+)  # fmt: skip
+
+
+def _linear_case(rng: np.random.Generator) -> Any:
+    shapes = (
+        ((2, 3), (4, 3), (4,)), ((2, 3), (4, 3)), ((2, 2, 3), (1, 3), (1,)), ((3,), (2, 3)),
+    )  # fmt: skip
+    return tuple(rng.normal(size=s) for s in shapes[rng.integers(len(shapes))]), {}
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """x @ weight.T + bias, the lecture's linear layer, as one op (L01, L12).
+
+    Parameters
+    ----------
+    x : array_like or Value, shape (..., in)
+        Rows are samples.
+    weight : array_like or Value, shape (out, in)
+    bias : array_like or Value, shape (out,), optional
+
+    Returns
+    -------
+    ndarray or Value, shape (..., out)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> tg.linear([[1.0, 1.0]], [[1.0, 2.0]], [0.5])
+    array([[3.5]])
+    """
+    args = (operand(x), operand(weight), *(() if bias is None else (operand(bias),)))
+    a, w, *b = (shape_of(part) for part in args)
+    if len(w) != 2 or (b and b[0] != w[:1]):
+        shown = f" and the bias of shape {b[0]}" if b else ""
+        raise ValueError(f"linear: the weight of shape {w}{shown} must be (out, in) and (out,)")
+    if a[-1:] != w[1:]:
+        raise ValueError(
+            f"linear: input of shape {a} must end in {w[1]}, the number of columns of the weight"
+            f" of shape {w}"
+        )
+    return apply(_LINEAR, args)
+
+
+publish("linear", linear)
 
 # ------------------------------------------------------------------------------------ einsum
 

@@ -269,7 +269,7 @@ _RECORD = """
 {pad}    v._op = row_{name}
 {pad}    v._a = {a}
 {pad}    v._b = {b}
-{pad}    {none} = v._grad = v.name = None
+{pad}    v._grad = None
 {pad}    v._n = next_number()
 {pad}    return v
 """
@@ -278,7 +278,8 @@ _ATTEMPT = """
 {pad}    v = new(Value)
 {pad}    try:{extra}
 {pad}        v._data = out = {value}
-{pad}        v._p = {p}{q}
+{pad}        v._p = {p}
+{pad}        v._q = {q}
 {pad}    except (ArithmeticError, ValueError):
 {pad}        return apply(row_{name}, {args})"""
 
@@ -383,13 +384,10 @@ def _source(name: str, value: str, slopes: Sequence[str], *, reflected: bool) ->
 
     def block(depth: int, a: str, b: str, p: str, q: str | None, extra: str, args: str) -> str:
         pad = "    " * depth
-        second = "" if q is None else f"\n{pad}        v._q = {q}"
-        attempt = _ATTEMPT.format(
-            name=name, pad=pad, extra=extra and f"\n{pad}        {extra}", value=value, p=p,
-            q=second, args=args,
-        )  # fmt: skip
-        none = "v._q" if q is None else "v._grad"
-        return attempt + _RECORD.format(name=name, pad=pad, a=a, b=b, none=none)
+        extra = extra and f"\n{pad}        {extra}"
+        return (_ATTEMPT + _RECORD).format(
+            name=name, pad=pad, extra=extra, value=value, p=p, q=q, args=args, a=a, b=b
+        )
 
     if len(slopes) == 1:
         unary = block(2, "a", "None", slopes[0], None, "", "(a,)")
