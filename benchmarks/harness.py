@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import platform
@@ -50,7 +51,8 @@ def measure(
         step()
     for _ in range(rounds):
         for name, step in steps.items():
-            start = time.perf_counter()  # no collection between: garbage is part of the price
+            gc.collect()  # what the others left behind is not this one's; its own garbage is
+            start = time.perf_counter()
             for _ in range(calls):
                 step()
             times[name].append((time.perf_counter() - start) / calls * 1e3)
