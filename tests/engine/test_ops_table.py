@@ -360,6 +360,10 @@ def test_outer_of_multiply_has_the_axes_of_both() -> None:
         np.testing.assert_array_equal(np.multiply.outer(x, y).data, np.multiply.outer(a, b))
 
 
+def _named(function: Any) -> str:
+    return str(function.__name__)
+
+
 @pytest.mark.parametrize("function", sorted(PLAIN, key=lambda f: str(f)), ids=str)
 def test_what_carries_no_derivative_answers_with_plain_numbers(function: Any) -> None:
     array = np.array([3.0, -1.0, 2.0])

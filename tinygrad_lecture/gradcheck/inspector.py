@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .numeric import Array, Evaluation, Line, StepRange, coordinate_scale, steps_for
+from .numeric import UNDERFLOW, Array, Evaluation, Line, StepRange, coordinate_scale, steps_for
 from .problem import NotAnalytic, Problem, TargetError
 from .report import Coordinate
 from .sweep import Estimate, sweep_line
@@ -292,7 +292,8 @@ class Inspector:
         scale = float(self.scales[k][i])
         nothing = 1e-60 * max(1.0, self.output_size) / scale
         if abs(exact) <= nothing:
-            return Estimate(0.0, 0.0 if exact == 0.0 else nothing, 0.0)
+            lost = UNDERFLOW / (_IMAGINARY * scale)  # an imaginary part this small is rounded to 0
+            return Estimate(0.0, lost if exact == 0.0 else nothing, 0.0)
         if abs(exact) <= self._rounding(k, i):
             other = self.complex_slope(k, i, number=0)
             if other is None or abs(other - exact) > 0.2 * abs(exact):

@@ -33,7 +33,7 @@ Array: TypeAlias = NDArray[Any]
 
 EPS = float(np.finfo(np.float64).eps)
 
-_UNDERFLOW = 1e-300
+UNDERFLOW = 1e-300
 """Changes smaller than this may get lost whatever the size of the result."""
 
 
@@ -195,7 +195,7 @@ class Line:
                 np.abs(middle), np.fmax(abs(plus.values), abs(minus.values))
             )
             sizes[~np.isfinite(sizes)] = 0.0
-            sizes += _UNDERFLOW / self.eps
+            sizes += UNDERFLOW / self.eps
             unit = self.eps / (ahead - behind)
         return Probe(
             step=step,
