@@ -364,7 +364,7 @@ def _named(function: Any) -> str:
     return str(function.__name__)
 
 
-@pytest.mark.parametrize("function", sorted(PLAIN, key=lambda f: str(f)), ids=str)
+@pytest.mark.parametrize("function", sorted(PLAIN, key=_named), ids=_named)
 def test_what_carries_no_derivative_answers_with_plain_numbers(function: Any) -> None:
     array = np.array([3.0, -1.0, 2.0])
     rest: tuple[Any, ...] = ()
