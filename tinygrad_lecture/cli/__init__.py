@@ -14,12 +14,12 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import UsageError
-from . import gradcheck, train
+from . import conventions, gradcheck, train
 
 __all__ = ["main"]
 
 PROGRAM = "tinygrad-lecture"
-COMMANDS = (train, gradcheck)
+COMMANDS = (train, gradcheck, conventions)
 
 
 class _Parser(argparse.ArgumentParser):
