@@ -222,6 +222,9 @@ class Tape:
     def replay(self, inputs: Mapping[Any, Any] | None = None) -> Any:
         """Run the ops again, one by one, with other data at the leaves.
 
+        This follows the recorded path: a comparison that Python made while recording, and the
+        condition of a `where`, are not on the tape and stay as they came out then.
+
         Parameters
         ----------
         inputs : mapping, optional
