@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import numpy  # noqa: F401 - first: deep inside of nested imports it takes half as long again
+
 from .engine import *  # noqa: F403 - its __all__ names the whole public engine
 
 __version__ = "0.1.0"
