@@ -513,3 +513,22 @@ def test_no_warning_comes_from_backward() -> None:
         y.backward()
 
     assert w.grad[0] == -math.inf
+
+
+def test_an_interrupt_before_the_sweep_leaves_the_gradients_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, w = tg.Value(2.0), tg.Value(np.ones(2))
+    y = (w * x).sum()
+    y.backward()
+
+    def interrupt(v: tg.Value) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tinygrad_lecture.engine.sweep._NUMBER", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        y.backward()
+
+    assert x.grad == 2.0
+    np.testing.assert_array_equal(w.grad, [2.0, 2.0])
+    assert y.grad is None

@@ -4,6 +4,7 @@ from . import nest
 from .conventions import conventions
 from .modes import debug, no_grad, watch_branches
 from .ops import PUBLIC, TABLE, op, remove_op
+from .ops.cumulative import cumprod, cumsum, sort
 from .ops.elementwise import (
     absolute as abs,
 )
@@ -59,50 +60,37 @@ from .ops.elementwise import (
 from .ops.elementwise import (
     sub as subtract,
 )
-from .ops.products import dot, einsum, linear, matmul, outer, tensordot
-from .ops.reductions import (
-    cumprod,
-    cumsum,
-    log_softmax,
-    logsumexp,
-    max,
-    mean,
-    min,
-    norm,
-    prod,
-    softmax,
-    softmax_cross_entropy,
-    sort,
-    std,
-    sum,
-    var,
-)
-from .ops.shaping import (
-    astype,
+from .ops.indexing import (
     at_add,
     at_set,
-    broadcast_to,
-    concatenate,
     diagonal,
-    expand_dims,
     flip,
     getitem,
-    moveaxis,
     pad,
-    ravel,
     repeat,
-    reshape,
     roll,
-    split,
-    squeeze,
-    stack,
-    swapaxes,
     take,
     take_along_axis,
     tile,
     trace,
+)
+from .ops.products import dot, einsum, linear, matmul, outer, tensordot
+from .ops.reductions import max, mean, min, norm, prod, std, sum, var
+from .ops.shaping import (
+    astype,
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    moveaxis,
+    ravel,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
     transpose,
 )
+from .ops.softmax import log_softmax, logsumexp, softmax, softmax_cross_entropy
 from .tape import Entry, Step, Tape
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .value import Value

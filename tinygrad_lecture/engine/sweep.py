@@ -128,9 +128,11 @@ def backward(root: Value, seed: Any) -> None:
     if current().debugging:
         reverse(collect([root]), [(root, seed)])
         return
-    order, kept = _mark(root)
-    order.sort(key=_NUMBER, reverse=True)
+    order: list[Value] = []
+    kept: list[tuple[Value, Any]] = []
     try:
+        _mark(root, order, kept)
+        order.sort(key=_NUMBER, reverse=True)
         root._grad = root._grad + seed
         with np.errstate(all="ignore"):
             _sweep(order)
@@ -143,17 +145,21 @@ def backward(root: Value, seed: Any) -> None:
 _NUMBER = attrgetter("_n")
 
 
-def _mark(root: Value) -> tuple[list[Value], list[tuple[Value, Any]]]:
-    """Return all nodes, their adjoints set to 0, and what the leaves had before.
+def _mark(root: Value, order: list[Value], kept: list[tuple[Value, Any]]) -> None:
+    """Fill in all nodes, and what the leaves had before; set all adjoints to 0.
+
+    A leaf is kept before it is marked, so that an interrupt at any point loses nothing.
 
     The 0 is an object of its own, so that it also marks what was visited: no set of a million
     numbers is needed, and most nodes are gone on with without being put on the stack.
     """
     zero = float("0")
     v = root
-    order, kept = [v], [(v, v._grad)] if v._a is None else []
     stack: list[Value] = []
     pop, push, add = stack.pop, stack.append, order.append
+    if v._a is None:
+        kept.append((v, v._grad))
+    add(v)
     v._grad = zero
     while True:
         p = v._p
@@ -162,33 +168,34 @@ def _mark(root: Value) -> tuple[list[Value], list[tuple[Value, Any]]]:
                 a = v._b
                 old = a._grad
                 if old is not zero:
-                    a._grad = zero
-                    add(a)
                     if a._a is None:
                         kept.append((a, old))
                     else:
                         push(a)
+                    add(a)
+                    a._grad = zero
             v = v._a
             old = v._grad
             if old is not zero:
-                v._grad = zero
+                if v._a is None:
+                    kept.append((v, old))
                 add(v)
+                v._grad = zero
                 if v._a is not None:
                     continue
-                kept.append((v, old))
         elif v._a is not None:
             for i in v._q:
                 a = v._a[i]
                 old = a._grad
                 if old is not zero:
-                    a._grad = zero
-                    add(a)
                     if a._a is None:
                         kept.append((a, old))
                     else:
                         push(a)
+                    add(a)
+                    a._grad = zero
         if not stack:
-            return order, kept
+            return
         v = pop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -112,8 +113,8 @@ class Tape:
                 f"outputs hold no Value, so there is no record: {type(outputs).__name__} came"
             )
         nodes = sweep.collect(self.roots)
-        self.values = [nodes[n] for n in sorted(nodes)]
-        self._position = {v._n: i for i, v in enumerate(self.values)}
+        self._numbers = sorted(nodes)
+        self.values = [nodes[n] for n in self._numbers]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -124,10 +125,10 @@ class Tape:
     def __getitem__(self, i: int) -> Entry:
         v = self.values[i]
         inputs = tuple(
-            self._position[a._n] if isinstance(a, Value) else (raw(a),) for a in sweep.operands(v)
+            self.position(a) if isinstance(a, Value) else (raw(a),) for a in sweep.operands(v)
         )
         return Entry(
-            self._position[v._n], "leaf" if v._op is None else v._op.name, inputs, v._data,
+            self.position(v), "leaf" if v._op is None else v._op.name, inputs, v._data,
             _derivatives(v), None if v._grad is None else sweep.zero_filled(v), v.name,
             sweep.parameters(v), v,
         )  # fmt: skip
@@ -140,9 +141,10 @@ class Tape:
         KeyError
             If it is not behind the outputs.
         """
-        if v._n not in self._position:
+        i = bisect_left(self._numbers, v._n)
+        if i == len(self) or self._numbers[i] != v._n:
             raise KeyError(f"{v!r} is not on this tape")
-        return self._position[v._n]
+        return i
 
     def __repr__(self) -> str:
         return f"<Tape of {len(self)} entries, {len(self.roots)} output(s)>"
@@ -217,7 +219,7 @@ class Tape:
                 with np.errstate(all="ignore"):
                     c = sweep.contribution(v, k, g)
                 totals[a._n] = totals[a._n] + c if a._n in totals else c
-                yield Step(entry, g, k, self._position[a._n], entry.derivatives[k], c, totals[a._n])
+                yield Step(entry, g, k, self.position(a), entry.derivatives[k], c, totals[a._n])
 
     def replay(self, inputs: Mapping[Any, Any] | None = None) -> Any:
         """Run the ops again, one by one, with other data at the leaves.
@@ -292,7 +294,7 @@ class Tape:
 
         return json.dumps(
             {
-                "outputs": [self._position[r._n] for r in self.roots],
+                "outputs": [self.position(r) for r in self.roots],
                 "entries": [
                     {
                         "number": e.number, "name": e.name, "op": e.op,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lecture.engine.ops.table import ARGUMENTS, Op, ScaledOp
+from tinygrad_lecture.engine.ops.fast import ARGUMENTS
+from tinygrad_lecture.engine.ops.table import Op, ScaledOp
 from tinygrad_lecture.engine.value import Value
 from tinygrad_lecture.errors import UsageError
 

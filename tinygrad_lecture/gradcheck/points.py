@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lecture.engine.ops.table import ARGUMENTS, Op
+from tinygrad_lecture.engine.ops.fast import ARGUMENTS
+from tinygrad_lecture.engine.ops.table import Op
 from tinygrad_lecture.errors import UsageError
 
 from .kinds import problem_for

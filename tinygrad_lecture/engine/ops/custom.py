@@ -12,17 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..value import apply, raw
-from .table import (
-    ARGUMENTS,
-    NAMES,
-    PUBLIC,
-    TABLE,
-    UFUNCS,
-    _rule,
-    document,
-    elementwise_row,
-    register,
-)
+from .fast import ARGUMENTS, document, text_rule
+from .table import NAMES, PUBLIC, TABLE, UFUNCS, elementwise_row, register
 
 
 def op(
@@ -96,7 +87,7 @@ def op(
         if isinstance(rule, str):
             try:
                 _check_names(rule, names.split(", "))
-                rule = _rule(name, names, rule)
+                rule = text_rule(name, names, rule)
             except SyntaxError as error:
                 raise ValueError(
                     f"derivatives: {rule!r} is not an expression: {error.msg}"

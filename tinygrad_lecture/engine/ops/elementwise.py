@@ -10,16 +10,8 @@ import numpy as np
 from ..modes import HOT
 from ..value import Value, apply, brief_type, raw
 from . import numerics
-from .table import (
-    FUNCTIONS,
-    NAMES,
-    _rule,
-    elementwise,
-    elementwise_row,
-    linear,
-    publish,
-    register,
-)
+from .fast import elementwise, text_rule
+from .table import FUNCTIONS, NAMES, elementwise_row, linear, publish, register
 
 WIDE = ((-3.0, 3.0),)
 POSITIVE = ((0.3, 3.0),)
@@ -259,9 +251,9 @@ relu = elementwise(
 _LEAKY = register(
     elementwise_row(
         "leaky_relu", numerics.leaky_relu,
-        (_rule("leaky_relu", "out, x, slope", "np.where(raw(x) > 0, 1.0, slope)"),),
+        (text_rule("leaky_relu", "out, x, slope", "np.where(raw(x) > 0, 1.0, slope)"),),
         formula="x if x > 0 else slope * x", derivatives=("1 if x > 0 else slope",), bounded=True,
-        branch=_rule("leaky_relu", "x, slope", "x > 0"), analytic=False,
+        branch=text_rule("leaky_relu", "x, slope", "x > 0"), analytic=False,
         cases=lambda rng: ((rng.uniform(-2.0, -0.2, (2, 3)),), {"slope": 0.1}),
     )
 )  # fmt: skip
@@ -294,10 +286,10 @@ publish("leaky_relu", leaky_relu)
 _ELU = register(
     elementwise_row(
         "elu", numerics.elu,
-        (_rule("elu", "out, x, alpha", "where(raw(x) > 0, 1.0, out + alpha)"),),
+        (text_rule("elu", "out, x, alpha", "where(raw(x) > 0, 1.0, out + alpha)"),),
         formula="x if x > 0 else alpha * (exp(x) - 1)", analytic=False,
         derivatives=("1 if x > 0 else out + alpha",),
-        branch=_rule("elu", "x, alpha", "x > 0"),
+        branch=text_rule("elu", "x, alpha", "x > 0"),
         cases=lambda rng: ((rng.uniform(-2.0, -0.2, (2, 3)),), {"alpha": 1.3}),
     )
 )  # fmt: skip

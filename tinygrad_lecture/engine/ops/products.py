@@ -10,7 +10,8 @@ import numpy as np
 
 from ..value import Value, apply, raw
 from .elementwise import mul
-from .shaping import at_set, axes_of, operand, ravel, reshape, shape_of
+from .indexing import at_set
+from .shaping import axes_of, operand, ravel, reshape, shape_of
 from .table import Op, composed, has_nan, publish, register, select_product
 from .table import linear as linear_row
 

@@ -1,4 +1,4 @@
-"""Reductions, cumulative ops, softmax and sorting."""
+"""Reductions over axes: sums, means, spreads, products, extremes, norms."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from ..value import Value, apply, raw
+from ..value import apply, raw
 from . import numerics
+from .cumulative import cumprod, distinct
 from .elementwise import where
+from .indexing import flip
 from .shaping import (
-    at_add,
     axes_of,
     broadcast_to,
     concatenate,
-    flip,
     operand,
     reshape,
-    take_along_axis,
     transpose,
 )
-from .table import Call, linear, other, publish, reduction, select, times
+from .table import FUNCTIONS, Call, linear, publish, reduction
 
 Axis = int | tuple[int, ...] | None
 
 
-def _case(
+def cases_of(
     name_to_value: Callable[[np.random.Generator], Any],
 ) -> Callable[[np.random.Generator], Call]:
     """Make cases that reduce over all axes, one, or two, with and without keeping them."""
@@ -39,15 +38,13 @@ def _case(
     return cases
 
 
-def _normal(rng: np.random.Generator) -> Any:
+def some_normal(rng: np.random.Generator) -> Any:
+    """Draw an array of three axes."""
     return rng.normal(size=(2, 3, 2))
 
 
-def _distinct(rng: np.random.Generator) -> Any:
-    return rng.permutation(12).reshape(2, 3, 2) * 0.3 + rng.uniform(-0.1, 0.1, (2, 3, 2)) - 1.5
-
-
-def _reduce(row: Any, x: Any, axis: Axis, keepdims: bool, **params: Any) -> Any:
+def reduce(row: Any, x: Any, axis: Axis, keepdims: bool, **params: Any) -> Any:
+    """Apply a reduction row over checked axes."""
     x = operand(x)
     axes = axes_of(axis, np.ndim(raw(x)), row.name)
     if row is _MEAN or params:
@@ -73,18 +70,18 @@ def _spread(g: Any, x: Any, axis: tuple[int, ...]) -> Any:
 _SUM = linear(
     "sum", lambda x, axis, keepdims: np.sum(x, axis=axis, keepdims=keepdims),
     lambda g, x, axis, keepdims: _spread(g, x, axis), symbol="Σ", formula="Σ x",
-    cases=_case(_normal),
+    cases=cases_of(some_normal),
 )  # fmt: skip
 _MEAN = linear(
     "mean", lambda x, axis, keepdims: np.mean(x, axis=axis, keepdims=keepdims),
     lambda g, x, axis, keepdims: _spread(g * (1.0 / count(x, axis)), x, axis), symbol="mean",
-    formula="Σ x / n", cases=_case(_normal),
+    formula="Σ x / n", cases=cases_of(some_normal),
 )  # fmt: skip
 _VAR = reduction(
     "var", lambda x, axis, ddof, keepdims: numerics.variance(x, axis, ddof, keepdims),
     lambda out, x, axis, ddof: (x - mean(x, axis, keepdims=True)) * (2.0 / (count(x, axis) - ddof)),
     symbol="var", formula="Σ (x - mean)² / (n - ddof)", derivatives=("2 (x - mean) / (n - ddof)",),
-    cases=_case(_normal),
+    cases=cases_of(some_normal),
 )  # fmt: skip
 
 
@@ -97,7 +94,7 @@ def _std_slope(out: Any, x: Any, axis: tuple[int, ...], ddof: float) -> Any:
 _STD = reduction(
     "std", lambda x, axis, ddof, keepdims: np.sqrt(numerics.variance(x, axis, ddof, keepdims)),
     _std_slope, symbol="std", formula="√var",
-    derivatives=("(x - mean) / ((n - ddof) out), 0 where out = 0",), cases=_case(_normal),
+    derivatives=("(x - mean) / ((n - ddof) out), 0 where out = 0",), cases=cases_of(some_normal),
 )  # fmt: skip
 
 
@@ -122,7 +119,7 @@ def _before(x: Any) -> Any:
 
 _PROD = reduction(
     "prod", lambda x, axis, keepdims: np.prod(x, axis=axis, keepdims=keepdims), _prod_slope,
-    symbol="Π", formula="Π x", derivatives=("product of the others",), cases=_case(_normal),
+    symbol="Π", formula="Π x", derivatives=("product of the others",), cases=cases_of(some_normal),
 )  # fmt: skip
 
 
@@ -137,26 +134,12 @@ def _extreme(name: str, of: Callable[..., Any]) -> Any:
         lambda out, x, axis: _winners(raw(x), axis, raw(out)), symbol=name, formula=f"{name} x",
         derivatives=("1 / (number of ties) where reached, else 0",), analytic=False,
         branch=lambda x, axis, keepdims: x == of(x, axis=axis, keepdims=True),
-        cases=_case(_distinct),
+        cases=cases_of(distinct),
     )  # fmt: skip
 
 
 _MAX = _extreme("max", np.max)
 _MIN = _extreme("min", np.min)
-
-
-def _softmax_or_zero(out: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    empty = np.isneginf(raw(out).real)
-    if not np.ndim(raw(x)):
-        return 0.0 if empty else 1.0
-    return where(empty, 0.0, softmax(where(empty, 0.0, x), axis))
-
-
-_LOGSUMEXP = reduction(
-    "logsumexp", lambda x, axis, keepdims: numerics.logsumexp(x, axis, keepdims),
-    _softmax_or_zero, symbol="logΣexp", formula="log Σ exp x", derivatives=("softmax(x)",),
-    cases=_case(_normal),
-)  # fmt: skip
 
 
 def _norm_slope(out: Any, x: Any, axis: tuple[int, ...]) -> Any:
@@ -165,7 +148,7 @@ def _norm_slope(out: Any, x: Any, axis: tuple[int, ...]) -> Any:
 
 _NORM = reduction(
     "norm", lambda x, axis, keepdims: numerics.norm(x, axis, keepdims), _norm_slope, symbol="‖·‖",
-    formula="√Σ x²", derivatives=("x / out, 0 where out = 0",), cases=_case(_normal),
+    formula="√Σ x²", derivatives=("x / out, 0 where out = 0",), cases=cases_of(some_normal),
 )  # fmt: skip
 
 
@@ -190,7 +173,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tg.grad(tg.sum)([1.0, 2.0])
     [1.0, 1.0]
     """
-    return _reduce(_SUM, x, axis, keepdims)
+    return reduce(_SUM, x, axis, keepdims)
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -207,7 +190,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tg.grad(tg.mean)([1.0, 2.0])
     [0.5, 0.5]
     """
-    return _reduce(_MEAN, x, axis, keepdims)
+    return reduce(_MEAN, x, axis, keepdims)
 
 
 def _nonempty(name: str, x: Any, axis: tuple[int, ...], ddof: float) -> None:
@@ -233,7 +216,7 @@ def var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> A
     >>> tg.grad(tg.var)([1.0, 3.0])
     [-1.0, 1.0]
     """
-    return _reduce(_VAR, x, axis, keepdims, ddof=ddof)
+    return reduce(_VAR, x, axis, keepdims, ddof=ddof)
 
 
 def std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -250,7 +233,7 @@ def std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> A
     >>> tg.grad(tg.std)([1.0, 3.0])
     [-0.5, 0.5]
     """
-    return _reduce(_STD, x, axis, keepdims, ddof=ddof)
+    return reduce(_STD, x, axis, keepdims, ddof=ddof)
 
 
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -264,7 +247,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tg.grad(tg.prod)([2.0, 0.0, 4.0])
     [0.0, 8.0, 0.0]
     """
-    return _reduce(_PROD, x, axis, keepdims)
+    return reduce(_PROD, x, axis, keepdims)
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -276,7 +259,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tg.grad(tg.max)([1.0, 3.0, 3.0])
     [0.0, 0.5, 0.5]
     """
-    return _reduce(_MAX, x, axis, keepdims)
+    return reduce(_MAX, x, axis, keepdims)
 
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -288,19 +271,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tg.grad(tg.min)([1.0, 3.0, 3.0])
     [1.0, 0.0, 0.0]
     """
-    return _reduce(_MIN, x, axis, keepdims)
-
-
-def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """log Σ exp x over axes, shifted by the maximum; of all -inf it is -inf with derivative 0.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.grad(tg.logsumexp)([1000.0, 1000.0])
-    [0.5, 0.5]
-    """
-    return _reduce(_LOGSUMEXP, x, axis, keepdims)
+    return reduce(_MIN, x, axis, keepdims)
 
 
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -328,7 +299,7 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
     [0.0, 0.0]
     """
     if ord in (None, "fro") or (ord == 2 and (axis is not None or np.ndim(raw(operand(x))) <= 1)):
-        return _reduce(_NORM, x, axis, keepdims)
+        return reduce(_NORM, x, axis, keepdims)
     if ord in (1, math.inf) and (isinstance(axis, int) or np.ndim(raw(operand(x))) <= 1):
         size = abs(operand(x))
         return sum(size, axis, keepdims) if ord == 1 else max(size, axis, keepdims)
@@ -340,9 +311,9 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
 
 for _name, _function, _numpy in (
     ("sum", sum, np.sum), ("mean", mean, np.mean), ("prod", prod, np.prod), ("max", max, np.max),
-    ("min", min, np.min), ("norm", norm, np.linalg.norm), ("logsumexp", logsumexp, None),
+    ("min", min, np.min), ("norm", norm, np.linalg.norm),
 ):  # fmt: skip
-    publish(_name, _function, [_numpy] if _numpy else [])
+    publish(_name, _function, [_numpy])
 
 
 def _numpy_spread(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -355,263 +326,7 @@ def _numpy_spread(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-publish("var", _numpy_spread(var), [np.var])
-publish("std", _numpy_spread(std), [np.std])
 publish("var", var)
 publish("std", std)
-
-# -------------------------------------------------------------------------------- cumulative
-
-
-def _one_axis(x: Any, axis: int | None, name: str) -> tuple[Any, int]:
-    x = operand(x)
-    if axis is None:
-        return reshape(x, (-1,)), 0
-    return x, axes_of(axis, np.ndim(raw(x)), name)[0]
-
-
-_CUMSUM = linear(
-    "cumsum", lambda x, axis: np.cumsum(x, axis=axis),
-    lambda g, x, axis: flip(cumsum(flip(g, axis), axis), axis), formula="running Σ",
-    cases=lambda rng: ((rng.normal(size=(2, 3)),), {"axis": (None, 0, 1)[rng.integers(3)]}),
-)  # fmt: skip
-
-
-def _rows(x: Any, axis: int) -> list[Any]:
-    head = (slice(None),) * axis
-    return [x[(*head, i)] for i in range(np.shape(raw(x))[axis])]
-
-
-def _stacked(rows: list[Any], axis: int, like: Any) -> Any:
-    if not rows:
-        return np.zeros(np.shape(raw(like)))
-    shape = np.shape(raw(like))
-    one = tuple(1 if i == axis else n for i, n in enumerate(shape))
-    return concatenate([reshape(row, one) for row in rows], axis)
-
-
-def _cumprod_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
-    """Σ_{j≥k} g_j Π_{i≤j, i≠k} x_i, by a recurrence that never divides."""
-    gs, xs = _rows(g, axis), _rows(x, axis)
-    before: list[Any] = [np.ones(np.shape(raw(xs[0])))] if xs else []
-    for xk in xs[:-1]:
-        before.append(before[-1] * xk)
-    parts: list[Any] = []
-    rest: Any = None
-    for k in reversed(range(len(xs))):
-        rest = gs[k] if rest is None else gs[k] + times(rest, xs[k + 1])
-        parts.append(times(rest, before[k]))
-    return _stacked(parts[::-1], axis, x)
-
-
-def _cumprod_jvp(t: Any, out: Any, x: Any, axis: int) -> Any:
-    ts, xs, outs = _rows(t, axis), _rows(x, axis), _rows(out, axis)
-    parts = ts[:1]
-    for tk, xk, before in zip(ts[1:], xs[1:], outs[:-1], strict=True):
-        last = parts[-1]
-        parts.append(times(last, xk) + times(tk, before))
-    return _stacked(parts, axis, x)
-
-
-_CUMPROD = other(
-    "cumprod", lambda x, axis: np.cumprod(x, axis=axis), _cumprod_vjp, _cumprod_jvp,
-    formula="running Π",
-    cases=lambda rng: ((rng.normal(size=(2, 3)),), {"axis": (None, 0, 1)[rng.integers(3)]}),
-)  # fmt: skip
-
-
-def cumsum(x: Any, axis: int | None = None) -> Any:
-    """Running sum along an axis; of the flattened array by default.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.grad(lambda x: tg.cumsum(x).sum())([1.0, 2.0, 3.0])
-    [3.0, 2.0, 1.0]
-    """
-    x, axis = _one_axis(x, axis, "cumsum")
-    return apply(_CUMSUM, (x,), {"axis": axis})
-
-
-def cumprod(x: Any, axis: int | None = None) -> Any:
-    """Running product along an axis; of the flattened array by default.  Zeros are no special case.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.grad(lambda x: tg.cumprod(x).sum())([2.0, 0.0, 3.0])
-    [1.0, 8.0, 0.0]
-    """
-    x, axis = _one_axis(x, axis, "cumprod")
-    return apply(_CUMPROD, (x,), {"axis": axis})
-
-
-publish("cumsum", cumsum, [np.cumsum])
-publish("cumprod", cumprod, [np.cumprod])
-
-# ----------------------------------------------------------------------------------- softmax
-
-
-def _softmax_product(g: Any, out: Any, axis: tuple[int, ...]) -> Any:
-    """out (g - Σ g out): the Jacobian of softmax is symmetric, so that both modes are this."""
-    return select(g, out * (g - sum(times(g, out), axis, keepdims=True)), axis)
-
-
-_SOFTMAX = other(
-    "softmax", lambda x, axis: numerics.softmax(x, axis),
-    lambda g, out, x, axis: _softmax_product(g, out, axis),
-    lambda t, out, x, axis: _softmax_product(t, out, axis),
-    formula="exp x / Σ exp x", derivatives=("out (g - Σ g out)",),
-    cases=lambda rng: ((rng.normal(size=(2, 3)),), {"axis": (-1, 0, (0, 1))[rng.integers(3)]}),
-)  # fmt: skip
-_LOG_SOFTMAX = other(
-    "log_softmax", lambda x, axis: numerics.log_softmax(x, axis),
-    lambda g, out, x, axis: select(
-        g, g - softmax(x, axis) * sum(g, axis, keepdims=True), axis
-    ),
-    lambda t, out, x, axis: t - sum(times(t, softmax(x, axis)), axis, keepdims=True),
-    formula="x - log Σ exp x", derivatives=("g - softmax(x) Σ g",),
-    cases=lambda rng: ((rng.normal(size=(2, 3)),), {"axis": (-1, 0, (0, 1))[rng.integers(3)]}),
-)  # fmt: skip
-
-
-def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Any:
-    """exp x / Σ exp x along an axis, shifted by the maximum (L54).
-
-    One +inf gives a one-hot result, several give nan.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.softmax([1000.0, 1000.0])
-    array([0.5, 0.5])
-    """
-    x = operand(x)
-    return apply(_SOFTMAX, (x,), {"axis": _some_axis(x, axis, "softmax")})
-
-
-def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Any:
-    """x - log Σ exp x along an axis; finite for any finite logits (L54).
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.log_softmax([1000.0, -1000.0])
-    array([    0., -2000.])
-    """
-    x = operand(x)
-    return apply(_LOG_SOFTMAX, (x,), {"axis": _some_axis(x, axis, "log_softmax")})
-
-
-def _some_axis(x: Any, axis: Any, name: str) -> tuple[int, ...]:
-    if np.ndim(raw(x)) == 0:
-        raise ValueError(f"{name} needs an array with at least one axis, and a scalar came")
-    return axes_of(axis, np.ndim(raw(x)), name)
-
-
-publish("softmax", softmax)
-publish("log_softmax", log_softmax)
-
-
-def _nll(x: Any, labels: Any) -> Any:
-    top = np.max(np.real(x), axis=1, keepdims=True)
-    own = np.arange(len(labels)), labels
-    if not np.isfinite(top).all():
-        return -numerics.log_softmax(x, (1,))[own]
-    shifted = x - top
-    return np.log(np.sum(np.exp(shifted), axis=1)) - shifted[own]
-
-
-def _nll_slope(x: Any, labels: Any) -> Any:
-    p = softmax(x, 1)
-    if isinstance(p, Value):
-        return at_add(p, (np.arange(len(labels)), labels), -1.0)
-    p[np.arange(len(labels)), labels] -= 1.0
-    return p
-
-
-_NLL = other(
-    "softmax_cross_entropy", _nll,
-    lambda g, out, x, labels: times(reshape(g, (-1, 1)), _nll_slope(x, labels)),
-    lambda t, out, x, labels: sum(times(t, _nll_slope(x, labels)), 1),
-    symbol="CE", formula="log Σ exp x - x[label]", derivatives=("softmax(x) - onehot(label)",),
-    cases=lambda rng: ((rng.normal(size=(4, 3)),), {"labels": rng.integers(0, 3, 4)}),
-)  # fmt: skip
-
-
-def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
-    """Cross-entropy of each row of logits with its label, -log softmax(x)[label] (L54).
-
-    One op, whose derivative softmax - onehot never saturates.
-
-    Parameters
-    ----------
-    logits : array_like or Value of shape (N, C)
-    labels : int array of shape (N,)
-        Class indices from 0 to C - 1.
-
-    Returns
-    -------
-    ndarray or Value of shape (N,)
-
-    Raises
-    ------
-    ValueError
-        If shapes or labels do not fit.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.softmax_cross_entropy([[0.0, 0.0], [1000.0, -1000.0]], [1, 0])
-    array([0.69314718, 0.        ])
-    """
-    x, labels = operand(logits), np.array(labels)
-    shape = np.shape(raw(x))
-    if len(shape) != 2:
-        raise ValueError(f"logits have to have shape (N, C), not {shape}")
-    if labels.shape != shape[:1]:
-        raise ValueError(
-            f"labels have shape {labels.shape}; for logits {shape} it has to be {shape[:1]}"
-        )
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels have to be integers (class indices), not {labels.dtype}")
-    if labels.size and not 0 <= labels.min() <= labels.max() < shape[1]:
-        raise ValueError(
-            f"labels have to lie in 0..{shape[1] - 1} for {shape[1]} classes, and "
-            f"{labels.min()}..{labels.max()} came"
-        )
-    return apply(_NLL, (x,), {"labels": labels})
-
-
-publish("softmax_cross_entropy", softmax_cross_entropy)
-
-# ----------------------------------------------------------------------------------- sorting
-
-
-def _order(x: Any, axis: int) -> Any:
-    return np.argsort(raw(x), axis=axis, kind="stable")
-
-
-_SORT = other(
-    "sort", lambda x, axis: np.sort(x, axis=axis, kind="stable"),
-    lambda g, out, x, axis: take_along_axis(g, np.argsort(_order(x, axis), axis=axis), axis),
-    lambda t, out, x, axis: take_along_axis(t, _order(x, axis), axis), analytic=False,
-    branch=_order, formula="x in ascending order",
-    cases=lambda rng: ((_distinct(rng),), {"axis": int(rng.integers(-1, 3))}),
-)  # fmt: skip
-
-
-def sort(x: Any, axis: int | None = -1) -> Any:
-    """Sort in ascending order along an axis; equal elements keep their order.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.grad(lambda x: tg.sort(x)[0])([3.0, 1.0])
-    [0.0, 1.0]
-    """
-    x, axis = _one_axis(x, axis, "sort")
-    return apply(_SORT, (x,), {"axis": axis})
-
-
-publish("sort", sort, [np.sort])
+FUNCTIONS[np.var] = _numpy_spread(var)
+FUNCTIONS[np.std] = _numpy_spread(std)

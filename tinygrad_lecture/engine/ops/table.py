@@ -24,14 +24,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from inspect import Parameter, Signature
 from typing import Any
 
 import numpy as np
 
 from .. import sweep
-from ..modes import HOT
-from ..value import Value, apply, new, next_number, raw
+from ..value import Value, apply, next_number, raw
 
 Rule = Callable[..., Any]
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -106,8 +104,18 @@ class Op:
 
     @staticmethod
     def fit(c: Any, a: Value) -> Any:
-        """Give a tracked contribution the shape and dtype of its operand."""
-        return _fit_recorded(c, a)
+        """Give a tracked contribution the shape and dtype of its operand: `sweep.fit` in ops."""
+        if not isinstance(c, Value):
+            return sweep.fit(c, a._data)
+        if c.shape == a.shape and c.dtype == a.dtype:
+            return c
+        extra = c.ndim - a.ndim
+        spread = tuple(i + extra for i, n in enumerate(a.shape) if n == 1)
+        axes = tuple(range(extra)) + spread if extra >= 0 else ()
+        if axes:
+            c = NAMES["sum"](c, axis=axes)
+        c = NAMES["reshape" if c.size == a.size else "broadcast_to"](c, a.shape)
+        return c if c.dtype == a.dtype else NAMES["astype"](c, a.dtype)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the public function of the row."""
@@ -223,21 +231,6 @@ def select_product(rule: Rule, g: Any, w: Any) -> Any:
     return np.where(unknown, np.nan, finite + infinite)
 
 
-def _fit_recorded(c: Any, a: Value) -> Any:
-    """`sweep.fit` in tracked ops."""
-    if not isinstance(c, Value):
-        return sweep.fit(c, a._data)
-    if c.shape == a.shape and c.dtype == a.dtype:
-        return c
-    extra = c.ndim - a.ndim
-    spread = tuple(i + extra for i, n in enumerate(a.shape) if n == 1)
-    axes = tuple(range(extra)) + spread if extra >= 0 else ()
-    if axes:
-        c = NAMES["sum"](c, axis=axes)
-    c = NAMES["reshape" if c.size == a.size else "broadcast_to"](c, a.shape)
-    return c if c.dtype == a.dtype else NAMES["astype"](c, a.dtype)
-
-
 def register(op: Op, function: Rule | None = None, numpy: Sequence[Any] = ()) -> Op:
     """Enter a row into the table, with its public function and NumPy's names for it."""
     if op.name in TABLE:
@@ -257,151 +250,6 @@ def publish(name: str, function: Rule, numpy: Sequence[Any] = ()) -> Rule:
 
 
 # ------------------------------------------------------------------------------- elementwise
-
-ARGUMENTS = ("x", "y", "z")
-_POSITIONAL = Parameter.POSITIONAL_ONLY
-
-# The one place where code is generated: a fast function per elementwise row, with the row's own
-# texts written into it.  It records a scalar without calling anything but the float function
-# itself.  Whatever it does not cover (arrays, modes, points where Python's floats raise instead
-# of following IEEE) goes to `apply`.
-_RECORD = """
-{pad}    v._op = row_{name}
-{pad}    v._a = {a}
-{pad}    v._b = {b}
-{pad}    v._grad = None
-{pad}    v._n = next_number()
-{pad}    return v
-"""
-
-_ATTEMPT = """
-{pad}    v = new(Value)
-{pad}    try:{extra}
-{pad}        v._data = out = {value}
-{pad}        v._p = {p}
-{pad}        v._q = {q}
-{pad}    except (ArithmeticError, ValueError):
-{pad}        return apply(row_{name}, {args})"""
-
-_UNARY = """
-def op_{name}(a, /):
-    if type(a) is Value and not special:
-        x = a._data
-        if type(x) is float:{unary}
-    return apply(row_{name}, (a,))
-"""
-
-_BINARY = """
-def op_{name}(a, b, /):
-    if type(a) is Value and not special:
-        x = a._data
-        if type(x) is float:
-            if type(b) is Value:
-                y = b._data
-                if type(y) is float:{both}
-            elif type(b) is float or type(b) is int:{first}
-    return apply(row_{name}, (a, b))
-"""
-
-_REFLECTED = """
-def reflected_{name}(b, a, /):
-    if type(b) is Value and not special and (type(a) is float or type(a) is int):
-        y = b._data
-        if type(y) is float:{second}
-    return apply(row_{name}, (a, b))
-"""
-
-HOT.update(
-    {f: getattr(math, f) for f in dir(math) if not f.startswith("_")},
-    Value=Value, apply=apply, new=new, next_number=next_number,
-)  # fmt: skip
-
-
-def elementwise(
-    name: str,
-    value: str,
-    derivatives: str | tuple[str, ...],
-    array: Rule,
-    *,
-    scalar: tuple[str, ...] | None = None,
-    numpy: Sequence[Any] | None = None,
-    branch: str | None = None,
-    operator: str | None = None,
-    summary: str = "",
-    example: tuple[str, str] | None = None,
-    **fields: Any,
-) -> Any:
-    """Make an elementwise row from texts, and return its public function.
-
-    Parameters
-    ----------
-    name, value, derivatives : str
-        The op, its value and its local derivatives in terms of x, y and out.
-    array : callable
-        The value on arrays and, where Python's floats would raise, on NumPy scalars.
-    scalar : tuple of str, optional
-        Value and derivatives on Python floats, where these need other words.
-    numpy : sequence of NumPy functions, optional
-        What dispatches here; `array` itself if it is a ufunc.
-    branch : str, optional
-        Which piece each element is on, for a kinked op.
-    operator : str, optional
-        Python's operator of two operands, without the underscores.
-    **fields
-        See `elementwise_row`.
-    """
-    texts = (derivatives,) if isinstance(derivatives, str) else derivatives
-    arity = len(texts)
-    names = ", ".join(ARGUMENTS[:arity])
-    row = elementwise_row(
-        name, array, tuple(_rule(name, f"out, {names}", text) for text in texts), formula=value,
-        derivatives=texts, branch=_rule(name, names, branch) if branch else None, **fields,
-    )  # fmt: skip
-    on_floats, *slopes = scalar or (value, *texts)
-    HOT[f"row_{name}"] = row
-    source = _source(name, on_floats, slopes, reflected=operator is not None)
-    exec(compile(source, f"<op {name}>", "exec"), HOT)
-    function = HOT.pop(f"op_{name}")
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = __name__
-    function.__doc__ = document(row, summary, example)
-    function.__signature__ = Signature([Parameter(n, _POSITIONAL) for n in ARGUMENTS[:arity]])
-    ufuncs = [array] if isinstance(array, np.ufunc) else []
-    register(row, function, ufuncs if numpy is None else numpy)
-    if operator:
-        setattr(Value, f"__{operator}__", function)
-        setattr(Value, f"__r{operator}__", HOT[f"reflected_{name}"])
-    return function
-
-
-def _rule(name: str, params: str, text: str) -> Rule:
-    rule: Rule = eval(compile(f"lambda {params}: {text}", f"<op {name}>", "eval"), NAMES)
-    return rule
-
-
-def _source(name: str, value: str, slopes: Sequence[str], *, reflected: bool) -> str:
-    """Return the source of the fast function of a row, and of its reflected form if wanted."""
-
-    def block(depth: int, a: str, b: str, p: str, q: str | None, extra: str, args: str) -> str:
-        pad = "    " * depth
-        extra = extra and f"\n{pad}        {extra}"
-        return (_ATTEMPT + _RECORD).format(
-            name=name, pad=pad, extra=extra, value=value, p=p, q=q, args=args, a=a, b=b
-        )
-
-    if len(slopes) == 1:
-        unary = block(2, "a", "None", slopes[0], None, "", "(a,)")
-        return _UNARY.format(name=name, unary=unary)
-    dx, dy = slopes
-    source = _BINARY.format(
-        name=name,
-        both=block(4, "a", "b", dx, dy, "", "(a, b)"),
-        first=block(3, "a", "y", dx, None, "y = b * 1.0", "(a, b)"),
-    )
-    if reflected:
-        second = block(2, "b", "(x,)", dy, None, "x = a * 1.0", "(a, b)")
-        source += _REFLECTED.format(name=name, second=second)
-    return source
 
 
 def elementwise_row(
@@ -568,25 +416,6 @@ def composed(
 
 def _no_rule(*args: Any, **kwargs: Any) -> Any:
     raise TypeError("a composed row has no rule of its own: the rows that it calls have")
-
-
-def document(row: Op, summary: str, example: tuple[str, str] | None) -> str:
-    """Write the docstring of an elementwise row from what the row states."""
-    names = ARGUMENTS[: row.arity]
-    slopes = "\n".join(f"    d/d{n} = {t}" for n, t in zip(names, row.derivatives, strict=True))
-    text = (
-        f"{summary or row.name}, elementwise.\n\n    out = {row.formula}\n{slopes}\n\n"
-        f"Parameters\n----------\n{', '.join(names)} : number, array_like or Value\n"
-        "    Broadcast against each other.\n\n"
-        "Returns\n-------\nfloat, ndarray or Value\n    A Value if an operand is one.\n"
-    )
-    if example:
-        at, slope = example
-        text += (
-            "\nExamples\n--------\n>>> import tinygrad_lecture as tg\n"
-            f">>> tg.grad(tg.{row.name})({at})\n{slope}\n"
-        )
-    return text
 
 
 _SPOILER = elementwise_row("scaled", lambda x, factor: x, (lambda out, x, factor: factor,))
