@@ -2,7 +2,8 @@
 
 Not related to tinygrad/tinygrad.  ``import tinygrad_lecture as tg`` brings the engine: `Value`,
 its ops as functions, `Tape`, and the transforms `grad`, `vjp`, `jvp`, `jacobian`, `hvp` and
-`hessian`; the rooms `nn`, `optim`, `data`, `train` and `gradcheck` load when first used.
+`hessian`.  `record` and `compile`, and the rooms `nn`, `optim`, `data`, `train` and `gradcheck`,
+load when first used.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from .engine import *  # noqa: F403 - its __all__ names the whole public engine
 
 __version__ = "0.1.0"
 
-ROOMS = ("data", "gradcheck", "nn", "optim", "train")
+ROOMS = ("compiler", "data", "gradcheck", "nn", "optim", "train")
+COMPILER = ("BranchError", "RecordingError", "compile", "record")
+"""What the compiler gives to the package itself."""
 
 
 def __getattr__(name: str) -> Any:
     """Load a room when it is first used, so that importing the package costs NumPy alone."""
     if name in ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in COMPILER:
+        return getattr(importlib.import_module(f"{__name__}.compiler"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -97,7 +97,7 @@ def test_bytes_are_those_of_the_format(
 
 def test_gzip_is_told_by_the_bytes_and_not_by_the_name(tmp_path: Path) -> None:
     plain, packed = header(8, 1) + b"\x05", tmp_path / "packed"
-    packed.write_bytes(gzip.compress(plain))
+    packed.write_bytes(gzip.compress(plain, mtime=0))
     (tmp_path / "plain.gz").write_bytes(plain)
 
     assert read_idx(packed).tolist() == [5]
@@ -105,7 +105,7 @@ def test_gzip_is_told_by_the_bytes_and_not_by_the_name(tmp_path: Path) -> None:
 
 
 def test_gzip_in_several_members_is_one_stream(tmp_path: Path) -> None:
-    path = saved(tmp_path, gzip.compress(header(8, 3)) + gzip.compress(b"\1\2\3"))
+    path = saved(tmp_path, gzip.compress(header(8, 3), mtime=0) + gzip.compress(b"\1\2\3", mtime=0))
 
     assert read_idx(path).tolist() == [1, 2, 3]
 
@@ -190,15 +190,24 @@ def test_the_reason_is_given(tmp_path: Path, data: bytes, message: str) -> None:
     ("data", "message"),
     [
         (
-            gzip.compress(header(8, 2, 3) + b"\1\2\3\4"),
+            gzip.compress(header(8, 2, 3) + b"\1\2\3\4", mtime=0),
             r"truncated: holds 4 of the 6 bytes of data that its header announces \(2×3 uint8\)",
         ),
-        (gzip.compress(header(8, 1) + b"\1\2"), "holds 1 bytes of data beyond the 1 bytes"),
-        (gzip.compress(b"hello"), "not an IDX file: it starts with the bytes 68 65 6c 6c"),
-        (gzip.compress(header(8, 5) + bytes(5))[:-9], "damaged gzip data: Compressed file ended"),
+        (
+            gzip.compress(header(8, 1) + b"\1\2", mtime=0),
+            "holds 1 bytes of data beyond the 1 bytes",
+        ),
+        (gzip.compress(b"hello", mtime=0), "not an IDX file: it starts with the bytes 68 65 6c 6c"),
+        (
+            gzip.compress(header(8, 5) + bytes(5), mtime=0)[:-9],
+            "damaged gzip data: Compressed file ended",
+        ),
         (b"\x1f\x8b", "damaged gzip data"),
         (b"\x1f\x8b\x07" + bytes(20), "damaged gzip data: Unknown compression method"),
-        (gzip.compress(header(8, 1) + b"\1") + b"junk", "damaged gzip data: Not a gzipped file"),
+        (
+            gzip.compress(header(8, 1) + b"\1", mtime=0) + b"junk",
+            "damaged gzip data: Not a gzipped file",
+        ),
     ],
 )
 def test_the_reason_is_given_for_gzip(tmp_path: Path, data: bytes, message: str) -> None:
@@ -207,7 +216,7 @@ def test_the_reason_is_given_for_gzip(tmp_path: Path, data: bytes, message: str)
 
 def test_a_wrong_checksum_is_noticed(tmp_path: Path) -> None:
     good = header(8, 4) + b"\1\2\3\4"
-    packed = bytearray(gzip.compress(good))
+    packed = bytearray(gzip.compress(good, mtime=0))
     packed[-8:-4] = struct.pack("<I", zlib.crc32(good) ^ 1)
 
     assert_refused(saved(tmp_path, bytes(packed)), "damaged gzip data: CRC check failed")
@@ -225,7 +234,7 @@ def peak_of_refusal(path: Path, message: str) -> int:
 @pytest.mark.parametrize("packed", [False, True])
 def test_nothing_is_allocated_that_the_file_cannot_hold(tmp_path: Path, packed: bool) -> None:
     data = header(8, 2**20, 2**10) + bytes(1000)  # claims 1 GiB
-    path = saved(tmp_path, gzip.compress(data) if packed else data)
+    path = saved(tmp_path, gzip.compress(data, mtime=0) if packed else data)
 
     assert peak_of_refusal(path, "a file of this size holds at most") < 2**20
 

@@ -12,7 +12,10 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Site = tuple[str, int]
 
@@ -20,6 +23,13 @@ _active: list[object] = []
 
 HOT: dict[str, Any] = {"special": _active}
 """Globals of the generated fast functions; ``special`` is true while a mode is active."""
+
+TRACING: list[object] = []
+"""Holds a token per recorder that is active in any thread.
+
+A recorder of its own list, because ops stay on their fast path while a function is recorded:
+the graph that they leave is the record.  Only what would get out of the graph asks for it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class Modes:
     recording: bool = True
     debugging: bool = False
     watchers: tuple[list[tuple[str, bytes]], ...] = ()
+    recorder: Any = None
     sites: dict[int, Site] = field(default_factory=dict)
 
 
@@ -51,6 +62,36 @@ def _switched(modes: Modes) -> Iterator[None]:
     finally:
         _active.remove(token)
         _current.reset(token)
+
+
+def recorder() -> Any:
+    """Return the recorder that is active in the running thread, or None."""
+    return current().recorder if TRACING else None
+
+
+@contextlib.contextmanager
+def recorded_by(recorder: Any) -> Iterator[None]:
+    """Let `recorder` see whatever would otherwise leave the graph inside the block."""
+    modes = current()
+    token = _current.set(replace(modes, recorder=recorder, recording=True))
+    TRACING.append(token)
+    try:
+        yield
+    finally:
+        TRACING.remove(token)
+        _current.reset(token)
+
+
+def draw(rng: np.random.Generator | int | None, shape: tuple[int, ...]) -> Any:
+    """Draw uniform numbers in [0, 1): the one way in which random ops take them.
+
+    A compiled function draws afresh at each run: from the same generator, in the same order; from
+    a seed, the same numbers each time.
+    """
+    import numpy as np  # by now it is loaded
+
+    active = recorder()
+    return np.random.default_rng(rng).random(shape) if active is None else active.draw(rng, shape)
 
 
 @contextlib.contextmanager

@@ -365,27 +365,83 @@ def _fresh_operands(v: Value) -> tuple[Any, ...]:
 
 
 def reverse_recorded(
-    nodes: dict[int, Value], seeds: Sequence[tuple[Value, Any]], floor: int = -1
+    nodes: dict[int, Value],
+    seeds: Sequence[tuple[Value, Any]],
+    floor: int = -1,
+    wanted: Any = None,
 ) -> dict[int, Any]:
     """Return the adjoints as tracked Values, keyed by number: derivatives that have derivatives.
 
-    No short cut for zero adjoints is taken here: x·0 is zero, but its derivative is not.
+    No short cut for zero adjoints is taken here: x·0 is zero, but its derivative is not.  With
+    `wanted`, only what lies between the roots and the leaves of these numbers is gone through.
+
+    Adjoints of single elements of an array are gathered one by one, and put into an array when
+    its turn comes: a loop over n elements makes one array, not n.
     """
     adjoint: dict[int, Any] = {}
+    elements: dict[int, dict[tuple[int, ...], Any]] = {}
+    scattered: Any = None
+    order = sorted(nodes)
+    live = None if wanted is None else _between(nodes, order, wanted)
     for root, seed in seeds:
         adjoint[root._n] = adjoint[root._n] + seed if root._n in adjoint else seed
     with np.errstate(all="ignore"):
-        for n in sorted(nodes, reverse=True):
+        for n in reversed(order):
             v = nodes[n]
+            if n in elements:
+                c = scattered(elements.pop(n), v)
+                adjoint[n] = adjoint[n] + c if n in adjoint else c
             if v._a is None or n not in adjoint:
                 continue
             g, args, params = adjoint[n], _fresh_operands(v), parameters(v)
+            row = v._op
             for i, a in tracked(v):
-                if a._n >= floor:
-                    c = v._op.vjp(i, g, v, *args, **params)
-                    c = v._op.fit(c, a)
-                    adjoint[a._n] = adjoint[a._n] + c if a._n in adjoint else c
+                m = a._n
+                if m < floor or (live is not None and m not in live):
+                    continue
+                if type(v._p) is float:
+                    text = row.derivatives[i]
+                    if text == "1.0":
+                        c = g
+                    elif text == "-1.0":
+                        c = -g
+                    else:
+                        c = g * row.partials[i](v, *args)
+                elif row.name == "getitem" and type(v._data) is float:
+                    key = params["index"]
+                    if _is_element(key):
+                        scattered = row.scattered
+                        have, place = elements.setdefault(m, {}), _place(key, a._data.shape)
+                        have[place] = have[place] + g if place in have else g
+                        continue
+                    c = row.fit(row.vjp(i, g, v, *args, **params), a)
+                else:
+                    c = row.fit(row.vjp(i, g, v, *args, **params), a)
+                adjoint[m] = adjoint[m] + c if m in adjoint else c
     return adjoint
+
+
+def _between(nodes: dict[int, Value], order: list[int], wanted: Any) -> set[int]:
+    """Return the numbers of the wanted leaves and of all that depends on them."""
+    live: set[int] = set()
+    for n in order:
+        v = nodes[n]
+        if v._a is None or not (type(v._p) is float or v._q):
+            if n in wanted:
+                live.add(n)
+        elif any(a._n in live for _, a in tracked(v)):
+            live.add(n)
+    return live
+
+
+def _is_element(index: Any) -> bool:
+    parts = index if type(index) is tuple else (index,)
+    return all(isinstance(part, (int, np.integer)) for part in parts)
+
+
+def _place(index: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    parts = index if type(index) is tuple else (index,)
+    return tuple(int(i) % n for i, n in zip(parts, shape, strict=True))
 
 
 def forward(

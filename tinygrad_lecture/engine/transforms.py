@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import nest, sweep
-from .modes import nested
+from .modes import nested, recorder
 from .ops.shaping import IDENTITY, reshape, stack
 from .value import Value, _leaf_data, apply, leaf, raw
 
@@ -34,7 +34,7 @@ class _Run:
         flat, self.structure = nest.flatten(tuple(args[i] for i in positions))
         given, _ = nest.flatten((args, kwargs))
         self.single = isinstance(argnums, int)
-        self.record = inside or any(isinstance(a, Value) for a in given)
+        self.record = inside or recorder() is not None or any(isinstance(a, Value) for a in given)
         self.inputs = [_input(x, positions) for x in flat]
         if not self.inputs:
             raise ValueError(f"argnums={argnums} selects arguments that hold no numbers")

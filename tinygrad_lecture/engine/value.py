@@ -12,7 +12,7 @@ import numpy as np
 
 from . import sweep
 from .guard import guarded, unguarded
-from .modes import HOT, Modes, Site, current
+from .modes import HOT, TRACING, Modes, Site, current, recorder
 
 if TYPE_CHECKING:
     from .ops.table import Op
@@ -71,8 +71,11 @@ class Value:
     _q: Any
 
     def __init__(self, data: Any, name: str | None = None) -> None:
-        self._data = data if type(data) is float else _leaf_data(data)
         self._grad = self._op = self._a = self._b = self._p = self._q = None
+        if TRACING and isinstance(data, Value) and (active := recorder()) is not None:
+            active.copy_into(self, data)
+        else:
+            self._data = data if type(data) is float else _leaf_data(data)
         self._n = next_number()
         self._name = name
 
@@ -81,6 +84,8 @@ class Value:
     @property
     def data(self) -> Any:
         """The primal: a float, or a guarded view of the array."""
+        if TRACING and (active := recorder()) is not None:
+            return active.primal(self)
         d = self._data
         return d if type(d) is float else guarded(d, self)
 
@@ -91,7 +96,8 @@ class Value:
                 f"data of {self._describe()} is the result of {self._op.name}: only a leaf's "
                 "data can be rebound; use .detach() to get a leaf"
             )
-        fresh = new_data if type(new_data) is float else _leaf_data(new_data)
+        traced = TRACING and isinstance(new_data, Value) and recorder() is not None
+        fresh = new_data if type(new_data) is float or traced else _leaf_data(new_data)
         if np.shape(fresh) != self.shape:
             raise ValueError(
                 f"data of {self._describe()} has shape {self.shape}, and what came has shape "
@@ -101,13 +107,23 @@ class Value:
 
     def _rebind(self, fresh: Any) -> None:
         """Rebind a leaf to data of its shape that nobody else will write to."""
+        if TRACING and (active := recorder()) is not None:
+            fresh = active.rebind(self, fresh)
         self._data = fresh
         self._p = next_number()
         self._q = None
 
+    def _current(self) -> Any:
+        """Return the data as whoever replaces them reads them: bare, or traced in a recording."""
+        if TRACING and (active := recorder()) is not None:
+            return active.primal(self)
+        return self._data
+
     @property
     def grad(self) -> Any:
         """The adjoint, or None if no backward pass has reached this value."""
+        if TRACING and (active := recorder()) is not None:
+            return active.adjoint(self)
         g = self._grad
         if g is None or (type(g) is float and type(self._data) is float):
             return g
@@ -121,6 +137,9 @@ class Value:
 
     @grad.setter
     def grad(self, g: Any) -> None:
+        if TRACING and (active := recorder()) is not None:
+            active.set_adjoint(self, g)
+            return
         if g is not None:
             g = _leaf_data(g)
             if np.shape(g) != self.shape:
@@ -154,6 +173,8 @@ class Value:
 
         Backward leaves the mark alone, so a gradient that was added to a used one is found.
         """
+        if TRACING and (active := recorder()) is not None:
+            return bool(active.spend_adjoint(self))
         spent = self._b is True
         self._b = True
         return spent
@@ -166,6 +187,7 @@ class Value:
         ValueError
             If there is not exactly one number.
         """
+        self._refuse_leaving("item()")
         if self.size != 1:
             raise ValueError(f"item() needs one number, and this Value has shape {self.shape}")
         return float(self._data if type(self._data) is float else self._data.reshape(()))
@@ -241,14 +263,22 @@ class Value:
         >>> a.grad
         4.0
         """
-        sweep.backward(self, seed_of(self, seed))
+        if TRACING and (active := recorder()) is not None:
+            active.backward(self, seed)
+        else:
+            sweep.backward(self, seed_of(self, seed))
 
     # ---------------------------------------------------------------- Python protocols
 
     def _describe(self) -> str:
         return f"Value {self.name}" if self.name else f"a Value of shape {self.shape}"
 
+    def _refuse_leaving(self, call: str) -> None:
+        if TRACING and (active := recorder()) is not None:
+            active.refuse(self, call)
+
     def __repr__(self) -> str:
+        self._refuse_leaving("printing")
         data = (
             repr(self._data)
             if type(self._data) is float
@@ -264,16 +294,44 @@ class Value:
         return f"Value({data}{dtype}, grad={grad}{name})"
 
     def __format__(self, spec: str) -> str:
+        self._refuse_leaving("printing")
         return format(self._data, spec) if spec else repr(self)
 
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
         outcome = bool(self._data)
+        if TRACING and (active := recorder()) is not None:
+            active.guard(self, outcome)
         note_branch("bool", outcome)
         return outcome
 
+    def __invert__(self) -> Any:
+        return self._logical(np.logical_not)
+
+    def __and__(self, other: Any) -> Any:
+        return self._logical(np.logical_and, other)
+
+    def __or__(self, other: Any) -> Any:
+        return self._logical(np.logical_or, other)
+
+    def __rand__(self, other: Any) -> Any:
+        return self & other
+
+    def __ror__(self, other: Any) -> Any:
+        return self | other
+
+    def _logical(self, function: Any, *other: Any) -> Any:
+        """Combine outcomes of comparisons, which are Values while a function is recorded."""
+        if TRACING and (active := recorder()) is not None:
+            return active.plain(function, (self, *other), {})
+        raise TypeError(
+            f"{function.__name__} of {self._describe()}: it holds numbers; &, | and ~ combine "
+            "comparisons, such as (x > 0) & (x < 1)"
+        )
+
     def _refuse_number(self, call: str, instead: str) -> None:
+        self._refuse_leaving(call)
         if not HOT["special"] or current().recording:
             raise TypeError(
                 f"{call} of {self._describe()} would silently lose its gradient: use {instead}; "
@@ -291,6 +349,7 @@ class Value:
         return int(self.item())
 
     def __index__(self) -> int:
+        self._refuse_leaving("indexing")
         raise TypeError(f"{self._describe()} is not an index: use int(v.item())")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -418,6 +477,26 @@ def raw(x: Any) -> Any:
     return x._data if isinstance(x, Value) else unguarded(x)
 
 
+def bare(x: Any) -> Any:
+    """Return the data behind x as a constant of differentiation.
+
+    Rules that look at the data (which piece of a kink, is it zero) use this, not `raw`, so that
+    a recording takes the look again at each run.
+    """
+    if TRACING and isinstance(x, Value) and (active := recorder()) is not None:
+        return active.primal(x)
+    return raw(x)
+
+
+def plain_params(params: Any) -> Any:
+    """Return parameters with the data of traced ones, such as labels that are an input."""
+    if isinstance(params, dict):
+        return {key: plain_params(item) for key, item in params.items()}
+    if isinstance(params, (tuple, list)):
+        return type(params)(plain_params(item) for item in params)
+    return raw(params)
+
+
 def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -> Any:
     """Run an op; record it if an operand is tracked and recording is on.
 
@@ -434,12 +513,13 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -
         else:
             ready = type(a) is np.ndarray and a.dtype.kind == "f" and a.ndim
             values.append(a if ready else _constant(op, a))
-    out = op.run(values, params)
+    tracer = recorder() if TRACING else None
+    out = op.run(values, params if tracer is None else plain_params(params))
     if type(out) is not np.ndarray:
         out = float(out) if not isinstance(out, complex) else out
     elif out.ndim == 0 and out.dtype.kind != "c":
         out = float(out)
-    if not flows:
+    if not flows and (tracer is None or not tracer.traced_params(params)):
         return out
     if type(out) is complex or (type(out) is not float and out.dtype.kind == "c"):
         raise TypeError(f"{op.name} of a Value takes real numbers, and complex ones came")
@@ -454,7 +534,9 @@ def apply(op: Op, args: tuple[Any, ...], params: dict[str, Any] | None = None) -
         if modes.debugging:
             _check_forward(op, values, out)
         if not modes.recording:
-            return leaf(out.copy() if view else out)
+            if tracer is None:
+                return leaf(out.copy() if view else out)
+            flows = []
     v = new(Value)
     v._data = out
     v._op = op

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from . import functional, init, manual
 from .containers import ModuleList, Sequential
-from .layers import Linear, ReLU, Sigmoid, Standardize, Tanh
+from .layers import Dropout, Linear, ReLU, Sigmoid, Standardize, Tanh
 from .losses import CrossEntropyLoss, MSELoss
 from .module import IncompatibleKeys, Module, Parameter
+from .normalization import BatchNorm1d
 from .scalar import MLP, Layer, Neuron
 
 __all__ = [
     "MLP",
+    "BatchNorm1d",
     "CrossEntropyLoss",
+    "Dropout",
     "IncompatibleKeys",
     "Layer",
     "Linear",

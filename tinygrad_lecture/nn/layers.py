@@ -13,7 +13,7 @@ from . import init as initializers
 from .init import Rng
 from .module import Module, Parameter
 
-__all__ = ["Linear", "ReLU", "Sigmoid", "Standardize", "Tanh"]
+__all__ = ["Dropout", "Linear", "ReLU", "Sigmoid", "Standardize", "Tanh"]
 
 
 class Linear(Module):
@@ -136,6 +136,53 @@ class Sigmoid(Module):
     def forward(self, x: Any) -> Any:
         """Apply to every element."""
         return F.sigmoid(x)
+
+
+class Dropout(Module):
+    """Set elements to 0 by chance in training, ``x * keep / (1 - p)``; else the identity (L70).
+
+    Srivastava et al. 2014, JMLR 15, in the inverted form, as PyTorch's ``nn.Dropout``.
+
+    Parameters
+    ----------
+    p : float
+        Probability of a 0, in [0, 1).
+    rng : numpy.random.Generator, int or None
+        Source of chance: a generator that other layers may share, or a seed (the same seed gives
+        the same zeros, call for call), or None for fresh entropy.  It is no part of `state_dict`.
+
+    Raises
+    ------
+    ValueError
+        For p outside of [0, 1).
+
+    See Also
+    --------
+    tinygrad_lecture.nn.functional.dropout : the function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lecture as tg
+    >>> layer = tg.nn.Dropout(0.5, rng=0)
+    >>> layer(np.ones(8))
+    array([2., 0., 0., 0., 2., 2., 2., 2.])
+    >>> layer.eval()(np.ones(3))
+    array([1., 1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
+        F._check_probability("Dropout", p)
+        self.p = float(p)
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: Any) -> Any:
+        """Drop elements of ``x`` of any shape; the shape stays."""
+        return F.dropout(x, self.p, self.training, self.rng)
+
+    def extra_repr(self) -> str:
+        """Probability, as PyTorch prints it."""
+        return f"p={self.p}"
 
 
 class Standardize(Module):

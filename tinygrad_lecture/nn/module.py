@@ -14,8 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import Value
+from ..engine.modes import TRACING, recorder
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
+
+
+SETTINGS = (bool, int, float, str)
+"""Types of attributes that a compiled function takes as they were when it was recorded."""
 
 
 class Parameter(Value):
@@ -85,6 +90,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`."""
+        if TRACING and (active := recorder()) is not None:
+            settings = [k for k, v in vars(self).items() if v is None or type(v) in SETTINGS]
+            active.adopt(vars(self), self._buffers, {*settings, "training"})
         return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -95,7 +103,7 @@ class Module:
             for path, parameter in value.named_parameters():
                 if parameter.name == path:  # so far named by its place in the child alone
                     parameter.name = f"{name}.{path}"
-        elif name in self._buffers:
+        elif name in self._buffers and not (TRACING and isinstance(value, Value)):
             value = np.asarray(value)
         object.__setattr__(self, name, value)
 

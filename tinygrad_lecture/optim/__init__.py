@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .adam import Adam
 from .optimizer import Optimizer
 from .sgd import SGD
 
-__all__ = ["SGD", "Optimizer"]
+__all__ = ["SGD", "Adam", "Optimizer"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Value
+from ..engine.modes import TRACING, recorder
 
 __all__ = ["Optimizer"]
 
@@ -30,12 +32,30 @@ def check_number(
     return number
 
 
+def plain(setting: Any) -> Any:
+    """Return NumPy's numbers as Python's: those would turn a float32 parameter into float64.
+
+    What is plain already comes back as it is, the same object; tuples hold floats for integers.
+    """
+    if isinstance(setting, (np.generic, np.ndarray)) and setting.ndim == 0:
+        return setting.item()
+    if isinstance(setting, (tuple, list)):
+        items = tuple(float(x) if type(x) is int else plain(x) for x in setting)
+        same = type(setting) is tuple and all(map(operator.is_, items, setting))
+        return setting if same else items
+    return setting
+
+
 class Optimizer(ABC):
     """Base of the optimizers; PyTorch's interface.
 
     A subclass passes its hyper-parameters as ``defaults`` and writes two methods: `check_group`,
     which refuses bad settings, and `update`, which moves the parameters of one group along their
-    gradients.
+    gradients; and `check_state`, if it remembers more than a step can do without.
+
+    `update` reads a parameter by ``p._current()``, stores it by ``p._rebind(new)``, and is plain
+    arithmetic in between (operators and functions of the engine, nothing in place), so that a
+    recording can put tracked Values in place of the numbers in groups and state.
 
     Parameters
     ----------
@@ -112,7 +132,8 @@ class Optimizer(ABC):
                     " leaves can be trained (use .detach() to make one)"
                 )
             taken[id(p)] = i
-        complete = {"params": params, **{k: group.get(k, v) for k, v in self.defaults.items()}}
+        settings = {k: plain(group.get(k, v)) for k, v in self.defaults.items()}
+        complete = {"params": params, **settings}
         self.check_group(complete)
         self.param_groups.append(complete)
 
@@ -122,6 +143,9 @@ class Optimizer(ABC):
     @abstractmethod
     def check_group(self, group: Group) -> None:
         """Raise ValueError if a setting of the group is out of its range."""
+
+    def check_state(self, entry: Mapping[str, Any], shape: tuple[int, ...]) -> None:  # noqa: B027
+        """Raise ValueError if this cannot be what is remembered about a parameter of a shape."""
 
     @abstractmethod
     def update(self, group: Group, params: list[Value]) -> None:
@@ -173,9 +197,25 @@ class Optimizer(ABC):
                 f"{type(self).__name__}.step(): none of the {len(self._flat())} parameters has a"
                 " gradient; call loss.backward() first, on a loss that depends on them"
             )
+        if TRACING and (active := recorder()) is not None:
+            self._adopt(active, [p for _, params in ready for p in params])
         for group, params in ready:
+            changed = {key: plain(x) for key, x in _settings(group).items() if plain(x) is not x}
+            group.update(changed)
             self.update(group, params)
+        if TRACING and (active := recorder()) is not None:
+            for p in (p for _, params in ready for p in params if p in self.state):
+                active.adopt_new(self.state[p])
         return result
+
+    def _adopt(self, recorder: Any, params: list[Value]) -> None:
+        """Let a recording trace the settings, and what is remembered about parameters."""
+        recorder.adopt(self.state, ())
+        for group in self.param_groups:
+            recorder.adopt(group, _settings(group))
+        for p in params:
+            if p in self.state:
+                recorder.adopt(self.state[p], self.state[p])
 
     def _warn(self, stale: set[int]) -> None:
         self._warned = True
@@ -213,8 +253,8 @@ class Optimizer(ABC):
         Raises
         ------
         ValueError
-            If groups, numbers of parameters, settings or shapes do not fit; nothing is changed
-            then.
+            If groups, numbers of parameters, settings, shapes or what is remembered do not fit;
+            nothing is changed then.
         """
         name = type(self).__name__
         groups = state["param_groups"]
@@ -243,9 +283,16 @@ class Optimizer(ABC):
                         f"{name}: {key} of parameter {number} ({_label(p, int(number))}) has shape"
                         f" {np.shape(value)}, the parameter has {p.shape}"
                     )
-            new_state[p] = copy.deepcopy(dict(entry))
+            ours_now = {key: _remembered(value, p) for key, value in entry.items()}
+            if ours_now:
+                try:
+                    self.check_state(ours_now, p.shape)
+                except ValueError as error:
+                    label = f"parameter {number} ({_label(p, int(number))})"
+                    raise ValueError(f"{name}: the state of {label} is wrong: {error}") from None
+                new_state[p] = ours_now
         for group, new in zip(self.param_groups, groups, strict=True):
-            group.update(copy.deepcopy(_settings(new)))
+            group.update({k: plain(copy.deepcopy(x)) for k, x in _settings(new).items()})
         self.state = new_state
 
     def __repr__(self) -> str:
@@ -259,6 +306,15 @@ class Optimizer(ABC):
 
 def _settings(group: Mapping[str, Any]) -> Group:
     return {key: value for key, value in group.items() if key != "params"}
+
+
+def _remembered(value: Any, p: Value) -> Any:
+    """Copy a value of a state in the form that steps compute with: floats, arrays of p's dtype."""
+    if isinstance(value, (np.generic, np.ndarray, int, float)) and not isinstance(value, bool):
+        if np.ndim(value) == 0:
+            return float(value)
+        return np.array(value, p.dtype if np.asarray(value).dtype.kind == "f" else None)
+    return copy.deepcopy(value)
 
 
 def _label(p: Value, number: int) -> str:

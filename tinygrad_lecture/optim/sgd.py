@@ -105,11 +105,11 @@ class SGD(Optimizer):
 
     def update(self, group: Group, params: list[Value]) -> None:
         """Apply the formulas of the class to one group."""
-        lr, mu, decay = float(group["lr"]), float(group["momentum"]), float(group["weight_decay"])
-        keep, nesterov = 1.0 - float(group["dampening"]), group["nesterov"]
+        lr, mu, decay = group["lr"], group["momentum"], group["weight_decay"]
+        dampening, nesterov = group["dampening"], group["nesterov"]
         lecture = group["momentum_form"] == "lecture"
         for p in params:
-            theta, g = p._data, p.grad
+            theta, g = p._current(), p.grad
             if decay:
                 g = g + decay * theta
             if not mu:
@@ -121,6 +121,8 @@ class SGD(Optimizer):
                 v = -lr * g if v is None else mu * v - lr * g
                 p._rebind(theta + (mu * v - lr * g if nesterov else v))
             else:
-                v = 1.0 * g if v is None else mu * v + keep * g  # 1.0 *: an array of its own
+                v = (
+                    1.0 * g if v is None else mu * v + ((1.0 - dampening) * g if dampening else g)
+                )  # 1.0 *: an array of its own
                 p._rebind(theta - lr * (g + mu * v if nesterov else v))
             state["momentum_buffer"] = v

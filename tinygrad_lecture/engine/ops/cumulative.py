@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..value import apply, raw
+from ..value import apply, bare, raw
 from .indexing import flip, take_along_axis
 from .shaping import axes_of, concatenate, operand, reshape
 from .table import linear, other, publish, times
@@ -105,7 +105,7 @@ publish("cumprod", cumprod, [np.cumprod])
 
 
 def _order(x: Any, axis: int) -> Any:
-    return np.argsort(raw(x), axis=axis, kind="stable")
+    return np.argsort(bare(x), axis=axis, kind="stable")
 
 
 _SORT = other(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..modes import HOT
-from ..value import Value, apply, brief_type, raw
+from ..modes import HOT, TRACING, recorder
+from ..value import Value, apply, bare, brief_type, raw
 from . import numerics
 from .fast import elementwise, text_rule
 from .table import FUNCTIONS, NAMES, elementwise_row, linear, publish, register
@@ -65,15 +65,15 @@ def _power_dx(x: Any, y: Any) -> Any:
         return 0.0 if y == 0.0 else y * math.pow(x, y - 1.0)
     if not isinstance(y, (Value, np.ndarray)):
         return 0.0 if y == 0 else y * power(x, y - 1.0) if y != 1 else 1.0
-    usual = np.isfinite(np.reciprocal(raw(x)))  # elsewhere 0·x^-1 would be nan
-    return y * power(where(usual | np.not_equal(raw(y), 0), x, 1.0), y - 1.0)
+    usual = np.isfinite(np.reciprocal(bare(x)))  # elsewhere 0·x^-1 would be nan
+    return y * power(where(usual | np.not_equal(bare(y), 0), x, 1.0), y - 1.0)
 
 
 def _power_dy(out: Any, x: Any, y: Any) -> Any:
     """x^y·log x, and 0 at x = 0 for positive y; nan for negative x."""
     if type(x) is float and type(y) is float:
         return 0.0 if x == 0.0 and y > 0.0 else out * math.log(x)
-    flat = np.equal(raw(x), 0) & np.greater(raw(y), 0)
+    flat = np.equal(bare(x), 0) & np.greater(bare(y), 0)
     return where(flat, 0.0, out * log(where(flat, 1.0, x)))
 
 
@@ -205,7 +205,7 @@ def _hypot_part(x: Any, out: Any) -> Any:
     """X / out, and 0 where out is 0, as for every norm."""
     if type(x) is float and type(out) is float:
         return x / out if out else 0.0
-    return x / where(raw(out) == 0, 1.0, out)
+    return x / where(bare(out) == 0, 1.0, out)
 
 
 NAMES.update(hypot_part=_hypot_part)
@@ -348,7 +348,7 @@ minimum = elementwise(
 
 _CLIP = register(
     elementwise_row(
-        "clip", numerics.clip, (lambda out, x, low, high: _between(raw(x), low, high),),
+        "clip", numerics.clip, (lambda out, x, low, high: _between(bare(x), low, high),),
         formula="min(max(x, low), high)", derivatives=("1 if low < x < high else 0",),
         branch=lambda x, low, high: _side(x, low, high), analytic=False, bounded=True,
         cases=lambda rng: ((rng.uniform(-0.4, 0.4, (2, 3)),), {"low": -0.5, "high": 0.5}),
@@ -362,7 +362,12 @@ def _side(x: Any, low: float | None, high: float | None) -> Any:
 
 
 def _between(x: Any, low: float | None, high: float | None) -> Any:
-    return np.equal(_side(x, low, high), 0) * 1.0
+    outside = False
+    if low is not None:
+        outside = outside | np.less_equal(x, low)
+    if high is not None:
+        outside = outside | np.greater_equal(x, high)
+    return np.logical_not(outside) * 1.0
 
 
 def clip(x: Any, low: float | None = None, high: float | None = None) -> Any:
@@ -449,6 +454,8 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     >>> tg.grad(lambda x: tg.where(x > 0, tg.sqrt(x), 0.0))(0.0)
     0.0
     """
+    if TRACING and isinstance(condition, Value) and recorder() is not None:
+        return apply(_WHERE, (x, y), {"condition": bare(condition)})
     condition = np.array(raw(condition), dtype=bool)
     return apply(_WHERE, (x, y), {"condition": condition if condition.ndim else bool(condition)})
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..value import Value, apply, raw
+from ..modes import TRACING, recorder
+from ..value import Value, apply, plain_params, raw
 from .elementwise import where
 from .numerics import is_basic, scatter_add, scatter_set
 from .shaping import axes_of, operand, ravel, reshape, shape_of, small
@@ -19,6 +20,8 @@ def _index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(_index(part) for part in index)
     if isinstance(index, Value):
+        if TRACING and recorder() is not None and index.dtype.kind in "iu" and index.ndim:
+            return index
         raise TypeError(
             "an index has to be integers or booleans, and a Value came: use v.data.astype(int)"
         )
@@ -147,7 +150,7 @@ def _write(row: Op, x: Any, index: Any, value: Any) -> Any:
     x, value, index = operand(x), operand(value), _index(index)
     if np.ndim(raw(x)) == 0:
         raise TypeError(f"{row.name} writes into an array, and a scalar came")
-    place = raw(x)[index].shape
+    place = raw(x)[plain_params(index)].shape
     try:
         fits = np.broadcast_shapes(place, shape_of(value)) == place
     except ValueError:
@@ -180,6 +183,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 
 def _integers(indices: Any, name: str) -> Any:
+    if TRACING and isinstance(indices, Value) and recorder() is not None:
+        return indices
     array = np.asarray(indices)
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(

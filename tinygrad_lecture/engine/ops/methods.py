@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..modes import TRACING, recorder
 from ..value import Value, note_branch, raw
 from .table import FUNCTIONS, PUBLIC, UFUNCS
 
@@ -24,24 +25,25 @@ for _name in METHODS:
 Value.T = property(PUBLIC["transpose"])  # type: ignore[assignment,method-assign]
 
 
-def _comparison(compare: Callable[[Any, Any], Any], symbol: str) -> Callable[[Value, Any], Any]:
+def _plain_call(function: Any, args: Any, kwargs: Any) -> Any:
+    """Call a function whose results carry no derivative: recorded, while a function is."""
+    if TRACING and (active := recorder()) is not None:
+        return active.plain(function, args, kwargs)
+    return function(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
+
+
+def _comparison(ufunc: Any, symbol: str) -> Callable[[Value, Any], Any]:
+    compare = getattr(operator, METHOD_OF[symbol])
+
     def method(self: Value, other: Any) -> Any:
+        if TRACING and (active := recorder()) is not None:
+            return active.plain(ufunc, (self, other), {})
         outcome = compare(self._data, raw(other))
         note_branch(symbol, outcome)
         return outcome
 
     return method
 
-
-for _name, _symbol in (
-    ("lt", "<"),
-    ("le", "<="),
-    ("gt", ">"),
-    ("ge", ">="),
-    ("eq", "=="),
-    ("ne", "!="),
-):
-    setattr(Value, f"__{_name}__", _comparison(getattr(operator, _name), _symbol))
 
 # NumPy functions whose results carry no derivative by nature: they answer with plain arrays.
 PLAIN = {
@@ -54,6 +56,9 @@ COMPARISONS = {
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==",
     np.not_equal: "!=",
 }  # fmt: skip
+METHOD_OF = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+for _ufunc, _symbol in COMPARISONS.items():
+    setattr(Value, f"__{METHOD_OF[_symbol]}__", _comparison(_ufunc, _symbol))
 REDUCED = {
     np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min",
 }  # fmt: skip
@@ -68,11 +73,10 @@ def array_ufunc(self: Value, ufunc: Any, method: str, *inputs: Any, **kwargs: An
     if method == "__call__" and not kwargs:
         if ufunc in UFUNCS:
             return UFUNCS[ufunc](*inputs)
-        plain = [raw(x) for x in inputs]
-        if ufunc in PLAIN:
-            return ufunc(*plain)
+        if ufunc in PLAIN or (TRACING and ufunc in COMPARISONS and recorder() is not None):
+            return _plain_call(ufunc, inputs, {})
         if ufunc in COMPARISONS:
-            outcome = ufunc(*plain)
+            outcome = ufunc(*(raw(x) for x in inputs))
             note_branch(COMPARISONS[ufunc], outcome)
             return outcome
     elif method in ("reduce", "accumulate"):
@@ -94,7 +98,7 @@ def array_function(self: Value, func: Any, types: Any, args: Any, kwargs: Any) -
     if func in FUNCTIONS:
         return _call(name, FUNCTIONS[func], args, kwargs)
     if func in PLAIN:
-        return func(*_plain(args), **{k: _plain(v) for k, v in kwargs.items()})
+        return _plain_call(func, args, kwargs)
     raise TypeError(f"{name} has no derivative here{_nearest(func.__name__)}")
 
 

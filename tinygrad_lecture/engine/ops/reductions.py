@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..value import apply, raw
+from ..value import apply, bare, raw
 from . import numerics
 from .cumulative import cumprod, distinct
 from .elementwise import where
@@ -86,7 +86,7 @@ _VAR = reduction(
 
 
 def _std_slope(out: Any, x: Any, axis: tuple[int, ...], ddof: float) -> Any:
-    flat = raw(out) == 0
+    flat = bare(out) == 0
     slope = (x - mean(x, axis, keepdims=True)) / (where(flat, 1.0, out) * (count(x, axis) - ddof))
     return where(flat, 0.0, slope)
 
@@ -131,7 +131,7 @@ def _winners(x: Any, axis: tuple[int, ...], best: Any) -> Any:
 def _extreme(name: str, of: Callable[..., Any]) -> Any:
     return reduction(
         name, lambda x, axis, keepdims: of(x, axis=axis, keepdims=keepdims),
-        lambda out, x, axis: _winners(raw(x), axis, raw(out)), symbol=name, formula=f"{name} x",
+        lambda out, x, axis: _winners(bare(x), axis, bare(out)), symbol=name, formula=f"{name} x",
         derivatives=("1 / (number of ties) where reached, else 0",), analytic=False,
         branch=lambda x, axis, keepdims: x == of(x, axis=axis, keepdims=True),
         cases=cases_of(distinct),
@@ -143,7 +143,7 @@ _MIN = _extreme("min", np.min)
 
 
 def _norm_slope(out: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    return x / where(raw(out) == 0, 1.0, out)
+    return x / where(bare(out) == 0, 1.0, out)
 
 
 _NORM = reduction(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..value import Value, apply, raw
-from .table import Op, composed, linear, publish, register
+from .table import NAMES, Op, composed, linear, publish, register
 
 
 def axes_of(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
@@ -290,6 +291,39 @@ def concatenate(parts: Sequence[Any], axis: int | None = 0) -> Any:
     return apply(_CONCATENATE, tuple(joined), {"axis": axis})
 
 
+def _scatter_run(values: Any, params: Any) -> Any:
+    complex_step = any(type(v) is complex for v in values)
+    out = np.zeros(math.prod(params["shape"]), complex if complex_step else params["dtype"])
+    out[list(params["places"])] = values
+    return out.reshape(params["shape"])
+
+
+def _scatter_jvp(
+    tangents: dict[int, Any], out: Any, *values: Any, places: Any, shape: Any, dtype: Any
+) -> Any:
+    return scatter(list(tangents.values()), [places[i] for i in tangents], shape, dtype)
+
+
+# what `stack` of scalars is made of, and the adjoint of an array that was read number by number
+SCATTER = Op(
+    "scatter", "linear", -1, _scatter_run,
+    lambda i, g, out, *values, places, shape, dtype: reshape(g, (-1,))[places[i]],
+    _scatter_jvp, symbol="[v, ...]", needed=frozenset(),
+    formula="scalars at their places, zero elsewhere",
+)  # fmt: skip
+
+
+def scatter(
+    values: Sequence[Any], places: Sequence[int], shape: tuple[int, ...], dtype: Any = np.float64
+) -> Any:
+    """Return an array of zeros with scalars at given distinct places of the flattened array."""
+    params = {"places": tuple(places), "shape": tuple(shape), "dtype": np.dtype(dtype)}
+    return apply(SCATTER, tuple(values), params)
+
+
+NAMES["scatter"] = scatter
+
+
 def stack(parts: Sequence[Any], axis: int = 0) -> Any:
     """Join scalars or arrays of one shape along a new axis.
 
@@ -306,6 +340,8 @@ def stack(parts: Sequence[Any], axis: int = 0) -> Any:
             f"parts have the shapes {shapes}: stack needs one shape, and at least one part"
         )
     (axis,) = axes_of(axis, len(shapes[0]) + 1, "stack")
+    if shapes[0] == () and any(isinstance(row, Value) for row in rows):
+        return scatter(rows, range(len(rows)), (len(rows),))
     new_shape = (*shapes[0][:axis], 1, *shapes[0][axis:])
     return concatenate([reshape(row, new_shape) for row in rows], axis)
 

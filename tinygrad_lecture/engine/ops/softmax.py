@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..value import Value, apply, raw
+from ..modes import TRACING, recorder
+from ..value import Value, apply, bare, raw
 from . import numerics
 from .elementwise import where
 from .indexing import at_add
@@ -16,7 +17,7 @@ from .table import other, publish, reduction, select, times
 
 
 def _softmax_or_zero(out: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    empty = np.isneginf(raw(out).real)
+    empty = np.equal(bare(out), -np.inf)
     if not np.ndim(raw(x)):
         return 0.0 if empty else 1.0
     return where(empty, 0.0, softmax(where(empty, 0.0, x), axis))
@@ -157,8 +158,9 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     >>> tg.softmax_cross_entropy([[0.0, 0.0], [1000.0, -1000.0]], [1, 0])
     array([0.69314718, 0.        ])
     """
-    x, labels = operand(logits), np.array(labels)
-    shape = np.shape(raw(x))
+    x, shape = operand(logits), np.shape(raw(operand(logits)))
+    traced = TRACING and isinstance(labels, Value) and recorder() is not None
+    given, labels = labels, np.array(raw(labels))
     if len(shape) != 2:
         raise ValueError(f"logits have to have shape (N, C), not {shape}")
     if labels.shape != shape[:1]:
@@ -172,7 +174,7 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
             f"labels have to lie in 0..{shape[1] - 1} for {shape[1]} classes, and "
             f"{labels.min()}..{labels.max()} came"
         )
-    return apply(_NLL, (x,), {"labels": labels})
+    return apply(_NLL, (x,), {"labels": given if traced else labels})
 
 
 publish("softmax_cross_entropy", softmax_cross_entropy)

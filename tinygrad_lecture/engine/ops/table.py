@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from .. import sweep
-from ..value import Value, apply, next_number, raw
+from ..value import Value, apply, bare, next_number, raw
 
 Rule = Callable[..., Any]
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -40,7 +40,7 @@ TABLE: dict[str, Op] = {}
 PUBLIC: dict[str, Any] = {}
 """The public function of each row."""
 
-NAMES: dict[str, Any] = {"raw": raw, "np": np}
+NAMES: dict[str, Any] = {"raw": bare, "np": np}
 """The names that derivative texts and rules may use: all public functions, and a few helpers."""
 
 UFUNCS: dict[Any, Rule] = {}
@@ -110,12 +110,21 @@ class Op:
         if c.shape == a.shape and c.dtype == a.dtype:
             return c
         extra = c.ndim - a.ndim
-        spread = tuple(i + extra for i, n in enumerate(a.shape) if n == 1)
-        axes = tuple(range(extra)) + spread if extra >= 0 else ()
-        if axes:
-            c = NAMES["sum"](c, axis=axes)
+        if extra > 0:
+            c = NAMES["sum"](c, axis=tuple(range(extra)))
+        if c.ndim == a.ndim:
+            pairs = zip(a.shape, c.shape, strict=True)
+            spread = tuple(i for i, (n, m) in enumerate(pairs) if n == 1 and m != 1)
+            if spread:
+                c = NAMES["sum"](c, axis=spread, keepdims=True)
         c = NAMES["reshape" if c.size == a.size else "broadcast_to"](c, a.shape)
         return c if c.dtype == a.dtype else NAMES["astype"](c, a.dtype)
+
+    @staticmethod
+    def scattered(elements: dict[tuple[int, ...], Any], like: Value) -> Any:
+        """Return an array of the shape of `like` with the given elements, zero elsewhere."""
+        places = tuple(int(np.ravel_multi_index(p, like.shape)) for p in elements)
+        return NAMES["scatter"](list(elements.values()), places, like.shape, like.dtype)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the public function of the row."""

@@ -1,0 +1,369 @@
+"""Pass 5, execute: the program as straight-line Python, one NumPy call per row.
+
+The text is written once for both uses: with memory bound to it, it is what runs; with inputs and
+memory spelled out, it is what `source` prints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..engine.ops import TABLE
+from .plan import BLOCK, elementwise_runs
+from .program import FLOAT, Gather, Program, Slot, View, strides_of, whole
+
+__all__ = ["Executable", "array_of"]
+
+UFUNCS: dict[str, Any] = {
+    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.true_divide,
+    "floor_divide": np.floor_divide, "mod": np.mod, "negative": np.negative, "power": np.power,
+    "abs": np.absolute, "sign": np.sign, "square": np.square, "reciprocal": np.reciprocal,
+    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "log2": np.log2,
+    "log10": np.log10, "sqrt": np.sqrt, "cbrt": np.cbrt, "sin": np.sin, "cos": np.cos,
+    "tan": np.tan, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
+    "arctan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "arcsinh": np.arcsinh, "arccosh": np.arccosh, "arctanh": np.arctanh, "hypot": np.hypot,
+    "maximum": np.maximum, "minimum": np.minimum, "less": np.less, "less_equal": np.less_equal,
+    "greater": np.greater, "greater_equal": np.greater_equal, "equal": np.equal,
+    "not_equal": np.not_equal, "logical_and": np.logical_and, "logical_or": np.logical_or,
+    "logical_not": np.logical_not, "isfinite": np.isfinite, "isnan": np.isnan, "isinf": np.isinf,
+    "signbit": np.signbit, "matmul": np.matmul, "logaddexp": np.logaddexp,
+}  # fmt: skip
+
+
+def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:
+    """Return a view of a flat memory; offset and strides count elements."""
+    size = memory.itemsize
+    return np.ndarray(shape, memory.dtype, memory, offset * size, tuple(s * size for s in strides))
+
+
+class Executable:
+    """A planned program with memory: `run` computes all rows from what lies in the inputs.
+
+    Attributes
+    ----------
+    memories : dict of str to ndarray
+        Flat memories by name.
+    names : dict of str to object
+        What the text of `run` refers to.
+    early, late : list of str
+        The text of `run`, and of `commit`.
+    """
+
+    def __init__(self, program: Program, guards: Sequence[tuple[Any, bool]] = ()) -> None:
+        self.program = program
+        self.memories: dict[str, Any] = {}
+        self.names: dict[str, Any] = {}
+        self._known: dict[Any, str] = {}
+        self._allocate()
+        asked: dict[int, list[tuple[Any, bool]]] = {}
+        for operand, outcome in dict.fromkeys(guards):
+            row = operand if type(operand) is int else operand.row
+            asked.setdefault(row, []).append((operand, outcome))
+        late = program.late if program.late >= 0 else len(program)
+        runs = {run[0]: run for run in elementwise_runs(program)}
+        lines: list[str] = []
+        i = 0
+        while i < len(program):
+            if i == late:
+                self.early, lines = lines, []
+            if i in runs:
+                lines += self._blocks(runs[i])
+                i = runs[i][-1] + 1
+                continue
+            lines += self._row(i)
+            for operand, outcome in asked.get(i, ()):
+                lines.append(f"if bool({self.operand(operand)}) is not {outcome}:")
+                lines.append("    return False")
+            i += 1
+        self.early, self.late = (lines, []) if late >= len(program) else (self.early, lines)
+        self.run = self._function("run", self.early)
+        self.commit = self._function("commit", self.late)
+
+    def _function(self, name: str, lines: list[str]) -> Callable[[], Any]:
+        text = f"def {name}():\n" + "".join(f"    {line}\n" for line in lines or ["pass"])
+        scope: dict[str, Any] = {}
+        exec(compile(text, "<compiled program>", "exec"), self.names, scope)
+        function: Callable[[], Any] = scope[name]
+        return function
+
+    def _blocks(self, run: list[int]) -> list[str]:
+        """Return the lines that run long elementwise ops block by block."""
+        program = self.program
+        n = program.shape[run[0]][0]
+        names: dict[Any, str] = {}
+        views: list[list[Any]] = []
+        bodies = []
+
+        def operand(x: Any, dtype: Any) -> str:
+            if type(x) is int and program.shape[x] == (n,):
+                if x not in names:
+                    names[x] = f"b{len(names)}"
+                    array = self.array(x)
+                    small = len(array) <= BLOCK
+                    views.append(
+                        [
+                            array[: min(BLOCK, n - k)] if small else array[k : k + BLOCK]
+                            for k in range(0, n, BLOCK)
+                        ]
+                    )
+                return names[x]
+            return self.operand(x, dtype)
+
+        for i in run:
+            op, dtype = program.op[i], program.dtype[i]
+            args = ", ".join(operand(x, dtype) for x in program.args[i])
+            self.names[op] = UFUNCS[op]
+            keyword = "out=" if op in ("maximum", "minimum") else ""
+            bodies.append(f"    {op}({args}, {keyword}{operand(i, dtype)})")
+        blocks = self.name(list(zip(*views, strict=True)), "blocks")
+        return [f"for {', '.join(names.values())}, in {blocks}:", *bodies]
+
+    def place(self, operand: Any) -> tuple[str, int]:
+        """Return memory and position of the first element of an operand."""
+        view = whole(self.program, operand) if type(operand) is int else operand
+        place = self.program.place[view.row]
+        return place.memory, place.offset + view.offset
+
+    def _allocate(self) -> None:
+        program = self.program
+        sizes: dict[str, tuple[int, np.dtype[Any]]] = {}
+        for i, (memory, offset) in enumerate(program.place):
+            size = BLOCK if memory.startswith("block") else program.size(i)
+            end = offset + max(size, 1)
+            old = sizes.get(memory, (0, program.dtype[i]))[0]
+            sizes[memory] = (max(old, end), program.dtype[i])
+        for memory, (size, dtype) in sizes.items():
+            self.memories[memory] = _aligned(size, dtype)
+        for i, name in enumerate(program.op):
+            if name == "const":
+                self.array(i)[...] = program.params[i]["value"]
+
+    def array(self, row: int) -> Any:
+        """Return the result of a row, as an array; of a block, where only a block is kept."""
+        view = whole(self.program, row)
+        if self.program.place[row].memory.startswith("block"):
+            view = View(row, 0, (BLOCK,), (1,))
+        return self.view(view)
+
+    def view(self, view: View) -> Any:
+        """Return the array that a view stands for."""
+        place = self.program.place[view.row]
+        return array_of(
+            self.memories[place.memory], place.offset + view.offset, view.shape, view.strides
+        )
+
+    def name(self, x: Any, prefix: str = "a", dtype: Any = np.float64) -> str:
+        """Return the name under which the text knows an object."""
+        key: Any = id(x)
+        if type(x) is float:  # an array without axes: NumPy would convert a float at each call
+            key = ("number", x.hex(), dtype)
+            x = np.array(x, dtype)
+        if key not in self._known:
+            self._known[key] = f"{prefix}{len(self._known)}"
+            self.names[self._known[key]] = x
+        return self._known[key]
+
+    def operand(self, x: Any, dtype: Any = np.float64) -> str:
+        """Return the name of an operand; a float becomes a number of the dtype."""
+        if type(x) is int:
+            x = whole(self.program, x)
+        if type(x) is View:
+            if x not in self._known:
+                self._known[x] = f"v{len(self._known)}"
+                self.names[self._known[x]] = self.view(x)
+            return self._known[x]
+        return self.name(x, "c", dtype)
+
+    # -------------------------------------------------------------------------------- rows
+
+    def _row(self, i: int) -> list[str]:
+        program = self.program
+        op, args, params = program.op[i], program.args[i], program.params[i]
+        if op in ("input", "inputs", "draw", "const"):
+            return []
+        out = self.operand(i)
+        if op in UFUNCS and not params.get("_row"):
+            return [self._ufunc(i, op, args, out)]
+        method = getattr(self, f"_{op}", None)
+        if method is not None:
+            result: list[str] = method(i, args, params, out)
+            return result
+        return self._call(i, args, params, out)
+
+    def _ufunc(self, i: int, op: str, args: Any, out: str) -> str:
+        dtype = self.program.dtype[i]
+        if dtype.kind != "f":  # a comparison: of what it compares
+            dtype = next((self._dtype(x) for x in args if self._dtype(x) is not None), FLOAT)
+        names = ", ".join(self.operand(x, dtype) for x in args)
+        self.names[op] = UFUNCS[op]
+        keyword = "out=" if op in ("maximum", "minimum") else ""
+        return f"{op}({names}, {keyword}{out})"
+
+    def _dtype(self, x: Any) -> Any:
+        if type(x) in (int, View):
+            return self.program.dtype[x if type(x) is int else x.row]
+        return None
+
+    def _relu(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names["maximum"] = np.maximum
+        return [f"maximum({self.operand(args[0])}, {self.operand(0.0)}, out={out})"]
+
+    def _copy(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names["copyto"] = np.copyto
+        return [f"copyto({out}, {self.operand(args[0])})"]
+
+    def _take(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        gather: Gather = args[0]
+        places = self.program.place
+        start = np.array([places[r].offset for r in range(i)])
+        memory = self.memories["arena"]
+        index = start[gather.rows] + gather.offsets
+        return [f"{self.name(memory.take)}({self.name(index, 'index')}, None, {out}, 'clip')"]
+
+    def _pack(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names["copyto"] = np.copyto
+        lines, at = [], 0
+        for x in args:
+            shape = self.program.shape[x] if type(x) is int else x.shape
+            part = View(i, at, shape, strides_of(shape))
+            at += math.prod(shape)
+            if type(x) is not int or self.place(x) != self.place(part):
+                lines.append(f"copyto({self.operand(part)}, {self.operand(x)})")
+        return lines
+
+    def _cast(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names["copyto"] = np.copyto
+        return [f"copyto({out}, {self.operand(args[0])}, 'unsafe')"]
+
+    def _where(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        x, y, c = (self.operand(a) for a in args)
+        self.names.update(copyto=np.copyto, not_equal=np.not_equal)
+        return [f"copyto({out}, {y})", f"copyto({out}, {x}, where=not_equal({c}, 0))"]
+
+    def _pick(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        flat = self.name(self._array(args[0]).reshape(-1).take, "take")
+        return [f"{flat}({self.operand(args[1])}, None, {out}, 'clip')"]
+
+    def _label_index(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names["add"] = np.add
+        n, classes = self.program.shape[i][0], params["classes"]
+        start = self.name(np.arange(n) * classes, "index")
+        labels = self.operand(args[0])
+        unsigned = self.name(self._array(args[0]).view(np.uint64), "unsigned")
+        refuse = self.name(_refuse_labels(classes), "refuse")
+        self.names["maximum"] = np.maximum
+        return [
+            f"if maximum.reduce({unsigned}) >= {classes}: {refuse}({labels})",
+            f"add({labels}, {start}, {out})",
+        ]
+
+    def _add_at(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        source, index = self.operand(args[0]), self.operand(args[1])
+        flat = self.name(self._array(i).reshape(-1), "flat")
+        copy = [] if self._same_place(args[0], i) else [f"copyto({out}, {source})"]
+        self.names["copyto"] = np.copyto
+        return [*copy, f"{flat}[{index}] += {params['amount']!r}"]
+
+    def _array(self, x: Any) -> Any:
+        return self.array(x) if type(x) is int else self.view(x)
+
+    def _same_place(self, x: Any, i: int) -> bool:
+        return type(x) is int and self.program.place[x] == self.program.place[i]
+
+    def _scatter(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        return [f"{out}[{self.name(params['places'], 'index')}] = {self.operand(args[0])}"]
+
+    def _reduceat(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names["add"] = np.add
+        starts = self.name(params["starts"], "index")
+        return [f"add.reduceat({self.operand(args[0])}, {starts}, 0, None, {out})"]
+
+    def _sum(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        return self._reduce("add", i, args, params, out)
+
+    def _max(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        return self._reduce("maximum", i, args, params, out)
+
+    def _min(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        return self._reduce("minimum", i, args, params, out)
+
+    def _reduce(self, ufunc: str, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names[ufunc] = UFUNCS[ufunc]
+        axis = params["axis"]
+        return [
+            f"{ufunc}.reduce({self.operand(args[0])}, {axis}, None, {out}, {params['keepdims']})"
+        ]
+
+    def _dots(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        self.names["einsum"] = np.einsum
+        x, y = (self.operand(a) for a in args)
+        return [f"einsum('ij,ij->i', {x}, {y}, out={out})"]
+
+    def _call(self, i: int, args: Any, params: Any, out: str) -> list[str]:
+        """Run a row of the op table as the engine does, and copy its result."""
+        op = self.program.op[i]
+        row = params.get("_row") or TABLE[op]
+        rest = {k: v for k, v in params.items() if k != "_row"}
+        used = _slots(rest)
+        count = len(args) - len(used)
+        names = [self.operand(x) for x in args]
+        values = ", ".join(
+            f"{n}.item()" if self._is_scalar(x) else n for n, x in zip(names, args, strict=True)
+        )
+        self.names["copyto"] = np.copyto
+        call = self.name(_caller(row.run, rest, count), f"{op}_")
+        return [f"copyto({out}, {call}({values}))"]
+
+    def _is_scalar(self, x: Any) -> bool:
+        if type(x) is int:
+            return self.program.shape[x] == ()
+        return type(x) is View and x.shape == ()
+
+
+def _refuse_labels(classes: int) -> Callable[[Any], None]:
+    def refuse(labels: Any) -> None:
+        raise ValueError(
+            f"labels have to lie in 0..{classes - 1} for {classes} classes, and "
+            f"{labels.min()}..{labels.max()} came"
+        )
+
+    return refuse
+
+
+def _slots(params: Any) -> list[Slot]:
+    if type(params) is Slot:
+        return [params]
+    if isinstance(params, dict):
+        params = list(params.values())
+    if type(params) in (tuple, list):
+        return [s for x in params for s in _slots(x)]
+    return []
+
+
+def _caller(run: Any, params: dict[str, Any], count: int) -> Callable[..., Any]:
+    """Return a function of plain operands that runs a row with its parameters filled in."""
+    if not _slots(params):
+        return lambda *values: run(values, params)
+
+    def fill(x: Any, values: Any) -> Any:
+        if type(x) is Slot:
+            return values[x.position]
+        if isinstance(x, dict):
+            return {k: fill(v, values) for k, v in x.items()}
+        if type(x) in (tuple, list):
+            return type(x)(fill(v, values) for v in x)
+        return x
+
+    return lambda *values: run(values[:count], fill(params, values))
+
+
+def _aligned(size: int, dtype: np.dtype[Any]) -> Any:
+    """Return zeroed memory that starts on a cache line."""
+    raw = np.zeros(size * dtype.itemsize + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size * dtype.itemsize].view(dtype)

@@ -1,0 +1,475 @@
+"""Pass 4, plan: a place in memory for every result, and as few gathers as possible.
+
+Results of one dtype share one arena; a slot is used again as soon as the last reader of its
+result has run, and an elementwise op writes over an operand that nobody needs any more.  What is
+left of gathers after `lift` is pooled: all elements that the following rows pick out of earlier
+ones are fetched in one go.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .pack import ELEMENTWISE
+from .program import FLOAT, Gather, Place, Program, View, rows_of, strides_of
+
+__all__ = ["BLOCK", "STATE", "plan"]
+
+ALIGN = 8  # elements: 64 bytes of float64
+BLOCK = 16_384
+"""Long elementwise chains are run in blocks of so many elements, which stay in the cache."""
+
+STATE = "state"
+"""Prefix of the memories that objects outside share with the program."""
+
+KEPT = {"input", "inputs", "draw", "const"}
+"""Rows that are not computed: their memory is their own for all of the run."""
+
+INPLACE = ELEMENTWISE - {"cast"} | {
+    "square", "sin", "cos", "expm1", "log1p", "floor_divide", "mod", "greater", "less", "add_at",
+}  # fmt: skip
+
+
+def plan(program: Program, updates: Sequence[tuple[int, int]] = ()) -> Program:
+    """Return a program without gathers, whose rows all have a place.
+
+    Parameters
+    ----------
+    program : Program
+        Lifted.
+    updates : sequence of (position of an output, row of an input)
+        Pairs that are the same place outside of the program: the new value may be written over
+        the old one.
+    """
+    program, where = _pooled_gathers(program)
+    program, then = _contiguous_factors(program)
+    updates = [(k, then[where[row]]) for k, row in updates]
+    program, over, updates = _late_last(program, updates)
+    _Allocation(program, over, updates).run()
+    return program
+
+
+def _order_kept(old: Program, order: list[int], late: int) -> tuple[Program, list[int]]:
+    """Return the program with its rows in another order."""
+    where = [0] * len(old)
+    for new, i in enumerate(order):
+        where[i] = new
+    program = old.only(order, [tuple(_moved(x, where) for x in old.args[i]) for i in order])
+    program.outputs = [_moved(x, where) for x in old.outputs]
+    program.late = late
+    return program, where
+
+
+def _late_last(
+    program: Program, updates: Sequence[tuple[int, int]]
+) -> tuple[Program, dict[int, int], list[tuple[int, int]]]:
+    """Put updates in place last, with all that depends on them.
+
+    Before them nothing outside has changed, so that a run can still be given up.
+    """
+    over = _updated_in_place(program, updates)
+    late = set(over)
+    for i, args in enumerate(program.args):
+        if any(r in late for x in args for r in rows_of(x)):
+            late.add(i)
+    simple = ELEMENTWISE | {"copy", "pack"}
+    if any(program.op[i] not in simple for i in late):
+        over, late = {}, set()
+    readers: dict[int, list[int]] = {}
+    for i, args in enumerate(program.args):
+        for x in args:
+            for r in rows_of(x):
+                readers.setdefault(r, []).append(i)
+    outputs = {r for x in program.outputs for r in rows_of(x)}
+    for i in range(len(program) - 1, -1, -1):  # what only prepares an update belongs to it
+        packed = program.note[i].endswith("end to end") and program.op[i] in ELEMENTWISE
+        if packed and i not in outputs and readers.get(i) and all(r in late for r in readers[i]):
+            late.add(i)
+    order = [i for i in range(len(program)) if i not in late]
+    first_late = len(order)
+    order += sorted(late)
+    place = {i: k for k, i in enumerate(order)}
+    for i, old in list(over.items()):  # nobody may read the old value once it is overwritten
+        if any(place[r] > place[i] for r in readers[old]):
+            del over[i]
+    program, where = _order_kept(program, order, first_late)
+    return (
+        program,
+        {where[i]: where[old] for i, old in over.items()},
+        [(k, where[row]) for k, row in updates],
+    )
+
+
+def _updated_in_place(program: Program, updates: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Return rows that may take the place of an operand of theirs, because both are one cell."""
+    over: dict[int, int] = {}
+    parts: dict[int, list[tuple[int, int]]] = {}
+    for k, row in updates:
+        out = program.outputs[k]
+        if type(out) is int:
+            reads = row in program.args[out] and program.shape[row] == program.shape[out]
+            if program.op[out] in INPLACE and reads:
+                over[out] = row
+        elif type(out) is View and program.op[out.row] in INPLACE:
+            parts.setdefault(out.row, []).append((out.offset, row))
+    for i, members in parts.items():
+        for x in program.args[i]:
+            if type(x) is int and program.op[x] == "pack":
+                starts, at = [], 0
+                for m in program.args[x]:
+                    starts.append((at, m))
+                    at += program.size(m) if type(m) is int else math.prod(m.shape)
+                if sorted(members) == starts:
+                    over[i] = x
+    return over
+
+
+def _pooled_gathers(old: Program) -> tuple[Program, list[int]]:
+    """Replace gathers by rows that fetch many at once, and views of these."""
+    new = Program()
+    where: list[int] = []
+    ready: dict[tuple[int, int], View] = {}
+    gathers = [
+        (i, k) for i in range(len(old)) for k, x in enumerate(old.args[i]) if type(x) is Gather
+    ]
+    at = 0
+    for i in range(len(old)):
+        if any(type(x) is Gather and (i, k) not in ready for k, x in enumerate(old.args[i])):
+            pool = []
+            for j, k in gathers[at : at + 400]:
+                if (j, k) not in ready and int(old.args[j][k].rows.max()) < i:
+                    pool.append((j, k))
+            _fetch(old, new, where, pool, ready)
+        while at < len(gathers) and gathers[at][0] == i:
+            at += 1
+        args = tuple(
+            ready[i, k] if type(x) is Gather else _moved(x, where)
+            for k, x in enumerate(old.args[i])
+        )
+        where.append(new.copy_row(old, i, args))
+    new.outputs = [_moved(x, where) for x in old.outputs]
+    return new, where
+
+
+def _fetch(
+    old: Program, new: Program, where: list[int], pool: list[tuple[int, int]],
+    ready: dict[tuple[int, int], View],
+) -> None:  # fmt: skip
+    """Emit one row that gathers for all of the pool."""
+    rows = np.concatenate([old.args[j][k].rows.reshape(-1) for j, k in pool])
+    offsets = np.concatenate([old.args[j][k].offsets.reshape(-1) for j, k in pool])
+    mapped = np.array(where)[rows]
+    row = new.add(
+        "take", (Gather(mapped, offsets),), None, rows.shape, count=0,
+        note=f"{rows.size} elements picked one by one, of {np.unique(mapped).size} results",
+    )  # fmt: skip
+    start = 0
+    for j, k in pool:
+        shape = old.args[j][k].shape
+        ready[j, k] = View(row, start, shape, strides_of(shape))
+        start += math.prod(shape)
+
+
+def _moved(x: Any, where: list[int]) -> Any:
+    if type(x) is int:
+        return where[x]
+    if type(x) is View:
+        return x._replace(row=where[x.row])
+    return x
+
+
+def _contiguous_factors(old: Program) -> tuple[Program, list[int]]:
+    """Copy factors of matrix products that the linear algebra library could not read in place."""
+    new = Program()
+    where: list[int] = []
+    copies: dict[View, int] = {}
+    for i in range(len(old)):
+        args = tuple(_moved(x, where) for x in old.args[i])
+        if old.op[i] == "matmul":
+            args = (_factor(new, args[0], copies), _right_factor(new, args[1], copies))
+        where.append(new.copy_row(old, i, args))
+    new.outputs = [_moved(x, where) for x in old.outputs]
+    return new, where
+
+
+def _factor(new: Program, x: Any, copies: dict[View, int]) -> Any:
+    if isinstance(x, np.ndarray):
+        return np.ascontiguousarray(x)
+    if type(x) is not View or len(x.shape) < 2 or _fits_blas(x):
+        return x
+    if x not in copies:
+        copies[x] = new.add("copy", (x,), None, x.shape, new.dtype[x.row], 0, "factor in one piece")
+    return copies[x]
+
+
+def _right_factor(new: Program, x: Any, copies: dict[View, int]) -> Any:
+    """Turn a small right factor that lies transposed: the product wins more than a copy costs."""
+    if type(x) is View and len(x.shape) == 2 and 256 <= math.prod(x.shape) <= BLOCK:
+        turned = x.strides[0] == 1 and x.strides[1] > 1 and min(x.shape) > 16
+        if turned and x not in copies:
+            dtype = new.dtype[x.row]
+            copies[x] = new.add("copy", (x,), None, x.shape, dtype, 0, "factor, turned")
+        if turned:
+            return copies[x]
+    return _factor(new, x, copies)
+
+
+def _fits_blas(x: View) -> bool:
+    (n, m), (s, t) = x.shape[-2:], x.strides[-2:]
+    row = (t == 1 or m == 1) and (s >= max(m, 1) or n == 1)
+    column = (s == 1 or n == 1) and (t >= max(n, 1) or m == 1)
+    return row or column
+
+
+# ---------------------------------------------------------------------------------- memory
+
+
+class _Arena:
+    """Slots of one memory, given out first fit and taken back."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.free: list[tuple[int, int]] = []
+
+    def take(self, n: int) -> int:
+        n = max(n, 1)
+        for k, (start, length) in enumerate(self.free):
+            if length >= n:
+                if length == n:
+                    del self.free[k]
+                else:
+                    self.free[k] = (start + n, length - n)
+                return start
+        if self.free and self.free[-1][0] + self.free[-1][1] == self.size:
+            start, length = self.free.pop()
+            self.size = start + n
+            return start
+        self.size += n
+        return self.size - n
+
+    def give(self, start: int, n: int) -> None:
+        self.free.append((start, max(n, 1)))
+        self.free.sort()
+        merged = [self.free[0]]
+        for s, length in self.free[1:]:
+            last, size = merged[-1]
+            if last + size == s:
+                merged[-1] = (last, size + length)
+            else:
+                merged.append((s, length))
+        self.free = merged
+
+
+def _rounded(n: int) -> int:
+    return -(-max(n, 1) // ALIGN) * ALIGN
+
+
+def _gathered(program: Program) -> set[int]:
+    """Return rows that elements are gathered from: they have to lie in the arena."""
+    found: set[int] = set()
+    for args in program.args:
+        for x in args:
+            if type(x) is Gather:
+                found.update(np.unique(x.rows).tolist())
+    return found
+
+
+def last_reads(program: Program) -> list[int]:
+    """Return for each row the last row that reads it; outputs are read at the end."""
+    last = list(range(len(program)))
+    for i, args in enumerate(program.args):
+        for x in args:
+            for row in rows_of(x):
+                last[row] = i
+    for x in program.outputs:
+        for row in rows_of(x):
+            last[row] = len(program)
+    return last
+
+
+class _Allocation:
+    """Gives every row a place."""
+
+    def __init__(
+        self, program: Program, over: dict[int, int], updates: Sequence[tuple[int, int]]
+    ) -> None:
+        self.program, self.over = program, over
+        self.shared = {row for _, row in updates}
+        self.arenas: dict[str, _Arena] = {}
+        self.place: dict[int, Place] = {}
+        self.states: dict[str, int] = {}
+        self.gathered = _gathered(program)
+        self.last = last_reads(program)
+        self.outputs = {r for x in program.outputs for r in rows_of(x)}
+        self.handed_out = {
+            r
+            for x in program.outputs
+            for r in rows_of(x)
+            if program.shape[r] and (type(x) is int or x.shape)
+        }
+
+    def run(self) -> None:
+        """Fill the column `place`."""
+        program = self.program
+        self._packs()
+        for i, name in enumerate(program.op):
+            if name in KEPT and i not in self.place:
+                self._keep(i)
+        self._blocks()
+        dying: dict[int, list[int]] = {}
+        for row, i in enumerate(self.last):
+            dying.setdefault(i, []).append(row)
+        for i in range(len(program)):
+            if program.op[i] in KEPT:
+                continue
+            if i not in self.place:
+                self._compute(i)
+            for row in dying.get(i, ()):
+                self._release(row, i)
+        program.place = [self.place[i] for i in range(len(program))]
+
+    def _state(self, dtype: Any, size: int, kind: str = STATE) -> Place:
+        memory = f"{kind}_{dtype.name}"
+        at = self.states.get(memory, 0)
+        self.states[memory] = at + _rounded(size)
+        return Place(memory, at)
+
+    def _packs(self) -> None:
+        """Place the members of packs side by side, as far as they are free to be placed."""
+        program = self.program
+        for i, name in enumerate(program.op):
+            if name != "pack":
+                continue
+            members = program.args[i]
+            shared = any(m in self.shared for m in members)
+            kind = STATE if shared else "packs"
+            self.place[i] = start = self._state(program.dtype[i], program.size(i), kind)
+            at = start.offset
+            for m in members:
+                if type(m) is int:
+                    free = m not in self.place and m not in self.gathered and m not in self.over
+                    if free and program.op[m] != "const":
+                        self.place[m] = Place(start.memory, at)
+                    at += program.size(m)
+                else:
+                    at += math.prod(m.shape)
+
+    def _keep(self, i: int) -> None:
+        program = self.program
+        if i in self.gathered or program.op[i] == "inputs" or program.shape[i] == ():
+            memory = arena_name(program.dtype[i])
+            arena = self.arenas.setdefault(memory, _Arena())
+            self.place[i] = Place(memory, arena.take(_rounded(program.size(i))))
+        elif i in self.shared:
+            self.place[i] = self._state(program.dtype[i], program.size(i))
+        else:
+            self.place[i] = Place(f"row{i}", 0)
+
+    def _blocks(self) -> None:
+        """Give results that live within one run of long elementwise ops a block of memory each."""
+        program = self.program
+        for run in elementwise_runs(program):
+            inside = set(run)
+            for k, i in enumerate(run):
+                free = i not in self.place and i not in self.outputs and i not in self.over
+                if free and self.last[i] in inside:
+                    self.place[i] = Place(f"block{run[0]}_{k}", 0)
+                    self.last[i] = -1
+
+    def _compute(self, i: int) -> None:
+        program = self.program
+        if i in self.over:
+            self.place[i] = self.place[self.over[i]]
+            return
+        memory = arena_name(program.dtype[i])
+        if i in self.handed_out and program.shape[i] != () and i not in self.gathered:
+            self.place[i] = Place(f"row{i}", 0)
+            return
+        over = self._overwritable(i, memory)
+        if over is not None:
+            self.place[i] = self.place[over]
+            self.last[over] = -1
+            return
+        arena = self.arenas.setdefault(memory, _Arena())
+        self.place[i] = Place(memory, arena.take(_rounded(program.size(i))))
+
+    def _release(self, row: int, i: int) -> None:
+        program = self.program
+        if self.last[row] == i and program.op[row] not in KEPT and row not in self.outputs:
+            where = self.place[row]
+            if where.memory in self.arenas:
+                self.arenas[where.memory].give(where.offset, _rounded(program.size(row)))
+
+    def _overwritable(self, i: int, memory: str) -> int | None:
+        """Return a row that dies here and lies exactly as the result of row i will."""
+        program = self.program
+        if program.op[i] not in INPLACE:
+            return None
+        operands = program.args[i]
+        for x in operands:
+            if type(x) is View and _reads_alike(program, i, x, x.row):
+                x = x.row if math.prod(x.shape) == program.size(x.row) else -1
+            if (
+                type(x) is int
+                and self.last[x] == i
+                and program.op[x] not in KEPT
+                and x not in self.outputs
+                and self.place[x].memory == memory
+                and program.dtype[x] == program.dtype[i]
+                and program.size(x) == program.size(i)
+                and all(_reads_alike(program, i, y, x) for y in operands)
+            ):
+                return x
+        return None
+
+
+def _reads_alike(program: Program, i: int, y: Any, x: int) -> bool:
+    """Whether operand y, if it reads row x, reads each element where row i writes it."""
+    if type(y) is int and y == x:
+        return program.shape[x] == program.shape[i]
+    if type(y) is View and y.row == x:
+        return y.offset == 0 and y.shape == program.shape[i] and y.strides == strides_of(y.shape)
+    return True
+
+
+def elementwise_runs(program: Program) -> list[list[int]]:
+    """Return runs of rows that are elementwise on the same long arrays: they are run in blocks."""
+    runs: list[list[int]] = []
+    run: list[int] = []
+
+    def fits(i: int) -> bool:
+        shape = program.shape[i]
+        if program.op[i] not in ELEMENTWISE or len(shape) != 1 or shape[0] < 2 * BLOCK:
+            return False
+        if run and shape != program.shape[run[0]]:
+            return False
+        for x in program.args[i]:
+            if type(x) is int and program.shape[x] not in (shape, ()):
+                return False
+            if (type(x) is View and x.shape != ()) or isinstance(x, np.ndarray):
+                return False
+            if any(r in run and program.shape[r] == () for r in rows_of(x)):
+                return False
+        return True
+
+    for i in range(max(program.late, 0), len(program)):
+        if fits(i):
+            run.append(i)
+            continue
+        if len(run) > 1:
+            runs.append(run)
+        run = []
+        if fits(i):
+            run = [i]
+    if len(run) > 1:
+        runs.append(run)
+    return runs
+
+
+def arena_name(dtype: np.dtype[Any]) -> str:
+    """Return the name of the memory that results of a dtype share."""
+    return "arena" if dtype == FLOAT else f"arena_{dtype.name}"

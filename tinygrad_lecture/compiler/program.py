@@ -1,0 +1,218 @@
+"""`Program`: what all passes of the compiler work on, and the verifier that runs between them.
+
+A program is a list of instructions, kept as columns, since a recorded one has one row per scalar
+op and easily hundreds of thousands of them.  Row i computes one number or array, once, from
+operands that are defined before it:
+
+- an int i: the whole result of row i;
+- a `View` of a result: offset, shape and strides, counted in elements; costs nothing to read;
+- a `Gather`: elements of several results, picked one by one;
+- anything else is a constant: a float or an array.
+
+Recorded programs have ints alone.  `lift` makes array rows, with views and gathers, out of the
+scalar ones; `plan` gives every result a place in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Gather", "Place", "Program", "ProgramError", "Slot", "View", "strides_of", "verify"]
+
+Shape = tuple[int, ...]
+FLOAT = np.dtype(np.float64)
+
+
+class View(NamedTuple):
+    """Elements of the result of a row, at offset + Σ index · stride; strides count elements."""
+
+    row: int
+    offset: int
+    shape: Shape
+    strides: Shape
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gather:
+    """Elements of several results, of the shape of the two arrays."""
+
+    rows: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of what is gathered."""
+        return self.rows.shape
+
+
+class Slot(NamedTuple):
+    """Stands in the parameters of a row for its operand at this position."""
+
+    position: int
+
+
+class Place(NamedTuple):
+    """Where a result lies: in which memory, from which element on."""
+
+    memory: str
+    offset: int
+
+
+class ProgramError(AssertionError):
+    """A pass made a program that does not hold together: a fault of the compiler."""
+
+
+@dataclass
+class Program:
+    """Columns of instructions, and which results leave the program.
+
+    Attributes
+    ----------
+    op : list of str
+        "input" (its parameter ``cell`` says where from), "draw", "const", or a name of an op.
+    args, params : list
+        Operands (see the module) and parameters of each row.
+    shape, dtype : list
+        Of each result.
+    count : list of int
+        How many recorded scalar ops a row stands for.
+    note : list of str
+        What a row was made from, for `explain`.
+    outputs : list of operands
+        Results that leave the program.
+    place : list of Place
+        Where each result lies; empty before `plan`.
+    late : int
+        From this row on, memory that others see is changed; nothing may fail any more.
+    """
+
+    op: list[str] = field(default_factory=list)
+    args: list[tuple[Any, ...]] = field(default_factory=list)
+    params: list[dict[str, Any]] = field(default_factory=list)
+    shape: list[Shape] = field(default_factory=list)
+    dtype: list[np.dtype[Any]] = field(default_factory=list)
+    count: list[int] = field(default_factory=list)
+    note: list[str] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+    place: list[Place] = field(default_factory=list)
+    late: int = -1
+
+    def __len__(self) -> int:
+        return len(self.op)
+
+    def add(
+        self,
+        op: str,
+        args: tuple[Any, ...] = (),
+        params: dict[str, Any] | None = None,
+        shape: Shape = (),
+        dtype: np.dtype[Any] = FLOAT,
+        count: int = 1,
+        note: str = "",
+    ) -> int:
+        """Append a row, and return its number."""
+        self.op.append(op)
+        self.args.append(args)
+        self.params.append(_NONE if params is None else params)
+        self.shape.append(shape)
+        self.dtype.append(dtype)
+        self.count.append(count)
+        self.note.append(note)
+        return len(self.op) - 1
+
+    def copy_row(self, other: Program, i: int, args: tuple[Any, ...]) -> int:
+        """Append row `i` of another program with other operands."""
+        return self.add(
+            other.op[i], args, other.params[i], other.shape[i], other.dtype[i], other.count[i],
+            other.note[i],
+        )  # fmt: skip
+
+    def only(self, rows: list[int], args: list[tuple[Any, ...]]) -> Program:
+        """Return a program of some of the rows, with new operands."""
+        return Program(
+            [self.op[i] for i in rows],
+            args,
+            [self.params[i] for i in rows],
+            [self.shape[i] for i in rows],
+            [self.dtype[i] for i in rows],
+            [self.count[i] for i in rows],
+            [self.note[i] for i in rows],
+        )
+
+    def size(self, i: int) -> int:
+        """Return the number of elements of a result."""
+        return math.prod(self.shape[i])
+
+
+_NONE: dict[str, Any] = {}
+
+
+def whole(program: Program, row: int) -> View:
+    """Return the view of all of a result."""
+    shape = program.shape[row]
+    return View(row, 0, shape, strides_of(shape))
+
+
+def strides_of(shape: Shape) -> Shape:
+    """Return the strides, in elements, of a contiguous array."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def rows_of(operand: Any) -> Iterator[int]:
+    """Yield the rows that an operand reads."""
+    if type(operand) is int:
+        yield operand
+    elif type(operand) is View:
+        yield operand.row
+    elif type(operand) is Gather:
+        yield from np.unique(operand.rows).tolist()
+
+
+def verify(program: Program) -> Program:
+    """Check that a program holds together, and return it.
+
+    Raises
+    ------
+    ProgramError
+        If a column is short, an operand is not defined before its use or reaches outside of its
+        row, or an output does not exist.
+    """
+    n = len(program)
+    for name in ("args", "params", "shape", "dtype", "count", "note"):
+        if len(getattr(program, name)) != n:
+            raise ProgramError(f"column {name} has {len(getattr(program, name))} rows, not {n}")
+    for i in range(n):
+        for operand in program.args[i]:
+            for row in rows_of(operand):
+                if not 0 <= row < i:
+                    raise ProgramError(f"row {i} ({program.op[i]}) reads row {row}")
+            if type(operand) is View:
+                ends = [
+                    (k - 1) * s for k, s in zip(operand.shape, operand.strides, strict=True) if k
+                ]
+                low = operand.offset + sum(e for e in ends if e < 0)
+                high = operand.offset + sum(e for e in ends if e > 0)
+                if math.prod(operand.shape) and not 0 <= low <= high < program.size(operand.row):
+                    raise ProgramError(f"row {i}: {operand} reaches outside of its row")
+            elif type(operand) is Gather:
+                sizes = np.array([program.size(r) for r in range(i)])
+                if (
+                    operand.rows.size
+                    and ((operand.offsets < 0) | (operand.offsets >= sizes[operand.rows])).any()
+                ):
+                    raise ProgramError(f"row {i} gathers outside of a row")
+    for operand in program.outputs:
+        for row in rows_of(operand):
+            if not 0 <= row < n:
+                raise ProgramError(f"output {operand} is no row")
+    return program

@@ -1,0 +1,463 @@
+"""Pass 1, record: run a function once, and write its graph down as a program.
+
+`record` gives the user a tape with marked inputs and outputs, which replays the ops one by one:
+slow, obvious, and the reference for all that the other passes do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..engine import Tape, nest
+from ..engine.guard import unguarded
+from ..engine.recording import DETACH, Cell, Draw, Recorder, RecordingError
+from ..engine.sweep import operands, parameters
+from ..engine.value import Value, raw
+from .program import FLOAT, Program, Slot
+
+__all__ = ["BranchError", "Recorded", "Recording", "record", "take_down"]
+
+
+class BranchError(RuntimeError):
+    """New inputs take another branch than the recorded one."""
+
+
+@dataclass
+class Recording:
+    """A recorded function: its program, and where inputs come from and outputs go to.
+
+    Attributes
+    ----------
+    recorder : Recorder
+    program : Program
+    results : list of (row, tracked)
+        One per leaf of the returned nest: a row of the program, or -1 and the constant itself;
+        and whether the function gives a Value there when it is called eagerly.
+    structure : nest
+        Of what the function returned.
+    outputs : list of (Cell, row or constant)
+        What is written to places outside.
+    guards : list of (row, outcome, site)
+    """
+
+    recorder: Recorder
+    program: Program
+    results: list[tuple[int, Any]]
+    structure: Any
+    outputs: list[tuple[Cell, int, Any]]
+    guards: list[tuple[int, bool, tuple[str, int]]]
+    draws: list[tuple[int, Draw]]
+    values: dict[int, Value]
+    row_of: dict[int, int]
+
+
+def run_traced(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Recorder:
+    """Record one call, with numbers and arrays among the arguments traced."""
+    flat, structure = nest.flatten((args, kwargs))
+    recorder = Recorder()
+    traced = [trace_argument(recorder, i, x) for i, x in enumerate(flat)]
+    new_args, new_kwargs = nest.unflatten(structure, traced)
+    recorder.run(lambda: function(*new_args, **new_kwargs), flat)
+    return recorder
+
+
+def trace_argument(recorder: Recorder, i: int, x: Any) -> Any:
+    """Return a traced Value for a number or an array, and anything else as it is."""
+    if isinstance(x, (np.ndarray, np.number)) and np.asarray(x).dtype.kind in "fiub":
+        array = np.array(unguarded(x))
+        if array.ndim == 0:
+            return recorder.argument(i, float(array))
+        return recorder.argument(i, array if array.dtype.isnative else array.astype(float))
+    if type(x) is float or type(x) is int:
+        return recorder.argument(i, float(x))
+    return x
+
+
+def take_down(recorder: Recorder) -> Recording:
+    """Write the graph behind results, outputs and guards down as a program."""
+    leaves, structure = nest.flatten(recorder.result)
+    wanted = [v for v in leaves if isinstance(v, Value)]
+    wanted += [v for v in recorder.outputs.values() if isinstance(v, Value)]
+    wanted += [guard.value for guard in recorder.guards]
+    resolve = _Resolver(recorder)
+    wanted = [resolve(v, v._n + 1) for v in wanted]
+    nodes = _collect(wanted, resolve)
+    program = Program()
+    writer = _Writer(program, recorder, resolve)
+    writer.write(nodes)
+    row_of = writer.row_of
+    drawn = {draw.value._n: draw for draw in recorder.draws}
+
+    def row(v: Any) -> tuple[int, Any]:
+        if isinstance(v, Value):
+            return row_of[resolve(v, v._n + 1)._n], None
+        return -1, v
+
+    results = []
+    for v in leaves:
+        i, constant = row(v)
+        results.append((i, constant if i < 0 else _tracked(v, recorder)))
+    outputs = [(cell, *row(v)) for cell, v in recorder.outputs.items()]
+    guards = [(row(g.value)[0], g.outcome, g.site) for g in recorder.guards]
+    program.outputs = [i for i, _ in results if i >= 0]
+    program.outputs += [i for _, i, _ in outputs if i >= 0]
+    program.outputs += [i for i, _, _ in guards]
+    draws = [(row_of[n], draw) for n, draw in drawn.items() if n in row_of]
+    return Recording(recorder, program, results, structure, outputs, guards, draws, nodes, row_of)
+
+
+def _tracked(v: Value, recorder: Recorder) -> bool:
+    """Whether an eager call gives a Value here: it depends on a leaf of the user, not detached."""
+    stack, seen = [v], {v._n}
+    while stack:
+        v = stack.pop()
+        if v._a is None:
+            if v._n not in recorder.sources:
+                return True
+            continue
+        if type(v._p) is float:
+            below = [v._a] if v._q is None else [v._a, v._b]
+        else:
+            below = [v._a[i] for i in v._q]
+        for a in below:
+            if a._n not in seen:
+                seen.add(a._n)
+                stack.append(a)
+    return False
+
+
+class _Resolver:
+    """Finds what a leaf stood for when an op used it: its data may have been rebound since."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.bindings = recorder.bindings
+
+    def __call__(self, v: Value, number: int) -> Value:
+        bound = self.bindings.get(v._n)
+        if bound:
+            for at, fresh in reversed(bound):
+                if at < number:
+                    return fresh
+        return v
+
+
+def _traced_params(params: Any) -> list[Value]:
+    if isinstance(params, Value):
+        return [params]
+    if isinstance(params, dict):
+        params = list(params.values())
+    if isinstance(params, (tuple, list)):
+        return [v for item in params for v in _traced_params(item)]
+    return []
+
+
+def _collect(roots: list[Value], resolve: _Resolver) -> dict[int, Value]:
+    """Return all Values that the roots are made of, detached ones included, by number."""
+    nodes = {v._n: v for v in roots}
+    stack = list(nodes.values())
+    bindings = resolve.bindings
+    while stack:
+        v = stack.pop()
+        if v._a is None:
+            continue
+        if type(v._p) is float:
+            below: Any = (v._a,) if v._q is None else (v._a, v._b)
+        else:
+            below = [a for a in v._a if isinstance(a, Value)]
+            if v._b:
+                below += _traced_params(v._b)
+        for a in below:
+            if bindings and a._n in bindings:
+                a = resolve(a, v._n)
+            if a._n not in nodes:
+                nodes[a._n] = a
+                stack.append(a)
+    return nodes
+
+
+class _Writer:
+    """Writes Values down as rows."""
+
+    def __init__(self, program: Program, recorder: Recorder, resolve: _Resolver) -> None:
+        self.program, self.recorder, self.resolve = program, recorder, resolve
+        self.row_of: dict[int, int] = {}
+        self.constants: dict[str, int] = {}
+        self.cells = {v._n: cell for cell, v in recorder.inputs.items()}
+        self.drawn = {draw.value._n: draw for draw in recorder.draws}
+
+    def constant(self, x: Any) -> int:
+        """Return the row of a constant."""
+        if type(x) is float:
+            key = x.hex()
+            if key not in self.constants:
+                self.constants[key] = self.program.add("const", (), {"value": x}, count=0)
+            return self.constants[key]
+        array = np.asarray(x)
+        return self.program.add("const", (), {"value": array}, array.shape, array.dtype, 0)
+
+    def write(self, nodes: dict[int, Value]) -> None:
+        """Write Values down, in the order in which they were recorded."""
+        row_of, program, resolve, constant = self.row_of, self.program, self.resolve, self.constant
+        rebound = bool(resolve.bindings)
+        op, args = program.op.append, program.args.append
+        pending = 0
+        row = len(program)
+        for n in sorted(nodes):
+            v = nodes[n]
+            if type(v._p) is not float or v._a is None:
+                self._fill(pending)
+                pending = 0
+                row_of[n] = self._leaf(v) if v._a is None else self._record(v)
+                row = len(program)
+                continue
+            a, b = v._a, v._b
+            if type(b) is tuple or type(b) is float:
+                before = len(program.op)
+                self._fill(pending)
+                pending = 0
+                k = constant(b[0] if type(b) is tuple else b)
+                row += len(program.op) - before
+            i = row_of[resolve(a, n)._n if rebound else a._n]
+            if b is None:
+                args((i,))
+            elif type(b) is tuple:
+                args((k, i))
+            elif type(b) is float:
+                args((i, k))
+            else:
+                args((i, row_of[resolve(b, n)._n if rebound else b._n]))
+            op(v._op.name)
+            row_of[n] = row
+            row += 1
+            pending += 1
+        self._fill(pending)
+
+    def _fill(self, pending: int) -> None:
+        """Complete the columns of scalar ops, which all look alike."""
+        if pending:
+            program = self.program
+            program.params.extend([{}] * pending)
+            program.shape.extend([()] * pending)
+            program.dtype.extend([FLOAT] * pending)
+            program.count.extend([1] * pending)
+            program.note.extend([""] * pending)
+
+    def _leaf(self, v: Value) -> int:
+        data, recorder = v._data, self.recorder
+        shape = () if type(data) is float else data.shape
+        dtype = FLOAT if type(data) is float else data.dtype
+        if v._n in self.drawn:
+            return self.program.add("draw", (), {"draw": self.drawn[v._n]}, shape, dtype, 0)
+        cell = self.cells.get(v._n)
+        if cell is None and v._n < recorder.start:
+            cell = Cell("data", recorder._owner(v))
+        if cell is None:
+            return self.constant(data)
+        return self.program.add("input", (), {"cell": cell}, shape, dtype, 0, cell.describe())
+
+    def _record(self, v: Value) -> int:
+        if v._n < self.recorder.start:
+            raise RecordingError(
+                f"the function uses a Value that was computed outside of it, by {v._op.name}: "
+                "compute it inside, or pass it as an argument, or take v.detach()"
+            )
+        if v._op is DETACH:
+            a = self.resolve(v._a[0], v._n)
+            return self.row_of[a._n]
+        args = tuple(
+            self.row_of[self.resolve(a, v._n)._n] if isinstance(a, Value) else self.constant(x)
+            for a, x in zip(v._a, v._p, strict=True)
+        )
+        params = parameters(v)
+        if _traced_params(params):
+            extra: list[int] = []
+            params = self._slots(params, v, len(args), extra)
+            args += tuple(extra)
+        data = v._data
+        shape = () if type(data) is float else data.shape
+        dtype = FLOAT if type(data) is float else data.dtype
+        if v._op.kind == "plain" and isinstance(params["function"], np.ufunc):
+            params = {}
+        elif (v._op.kind != "elementwise" or params) and v._op.name != "matmul":
+            params = {**params, "_row": v._op}
+        return self.program.add(v._op.name, args, params, shape, dtype)
+
+    def _slots(self, params: Any, v: Value, start: int, extra: list[int]) -> Any:
+        if isinstance(params, Value):
+            extra.append(self.row_of[self.resolve(params, v._n)._n])
+            return Slot(start + len(extra) - 1)
+        if isinstance(params, dict):
+            return {k: self._slots(x, v, start, extra) for k, x in params.items()}
+        if type(params) in (tuple, list):
+            return type(params)(self._slots(x, v, start, extra) for x in params)
+        return params
+
+
+class Recorded(Tape):
+    """A tape with marked inputs and outputs that runs again with new inputs.
+
+    Made by `record`.  Each run goes through the recorded ops one by one.
+
+    Attributes
+    ----------
+    inputs : list of Value
+        What stands for the arguments.
+    outputs : nest
+        What the function returned.
+    """
+
+    def __init__(self, recorder: Recorder, structure: Any, flat: list[Any]) -> None:
+        self._recorder, self._structure, self._flat = recorder, structure, flat
+        self._recording = take_down(recorder)
+        super().__init__(recorder.result)
+        self.inputs = [v for cell, v in recorder.inputs.items() if cell.kind == "argument"]
+
+    def replay(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the recorded ops, one by one, on new arguments of the same nest and shapes.
+
+        Leaves that the function closed over are read anew, random ops draw afresh; nothing is
+        written to them.
+
+        Returns
+        -------
+        nest
+            Raw outputs.
+
+        Raises
+        ------
+        ValueError
+            If nest or shapes differ from those of the recording.
+        BranchError
+            If a comparison that Python branched on comes out differently, naming its file and
+            line: the recorded ops would answer from the wrong path.
+        """
+        flat, structure = nest.flatten((args, kwargs))
+        if structure != self._structure:
+            raise ValueError(
+                f"the arguments have the structure {structure}, and {self._structure} was recorded"
+            )
+        for i, (x, old) in enumerate(zip(flat, self._flat, strict=True)):
+            if np.shape(raw(x)) != np.shape(raw(old)):
+                raise ValueError(
+                    f"argument {i} has shape {np.shape(raw(x))}, and {np.shape(raw(old))} was "
+                    "recorded"
+                )
+        results = interpret(self._recording, flat)
+        leaves = [results[i] if i >= 0 else constant for i, constant in self._recording.results]
+        return nest.unflatten(self._recording.structure, leaves)
+
+
+def read_cell(cell: Cell, flat: list[Any]) -> Any:
+    """Return what a place holds now, bare."""
+    owner = flat[cell.owner] if isinstance(cell.owner, int) else cell.owner
+    if cell.kind == "argument":
+        return raw(owner)
+    if cell.kind == "data":
+        return owner._data
+    if cell.kind == "grad":
+        return owner._grad
+    if cell.kind == "element":
+        return owner[cell.key[0]][cell.key[1]]
+    return owner[cell.key]
+
+
+def interpret(recording: Recording, flat: list[Any]) -> dict[int, Any]:
+    """Run the recorded ops one by one; return the result of each row."""
+    out: dict[int, Any] = {}
+    values, row_of = recording.values, recording.row_of
+    program = recording.program
+    drawn = {i: np.random.default_rng(d.rng).random(d.shape) for i, d in recording.draws}
+    with np.errstate(all="ignore"):
+        for n in sorted(values):
+            v, i = values[n], row_of[n]
+            if i in out:
+                continue
+            x: Any
+            if v._a is None:
+                if i in drawn:
+                    x = drawn[i]
+                elif program.op[i] == "input":
+                    x = read_cell(program.params[i]["cell"], flat)
+                    x = float(x) if program.shape[i] == () else np.asarray(x, program.dtype[i])
+                else:
+                    x = v._data
+                out[i] = x
+                continue
+            ids = program.args[i]
+            args = [_constant_or(program, out, k) for k in ids]
+            params = _filled(parameters(v), args, recording)
+            count = len(operands(v))
+            x = v._op.run(args[:count], params)
+            out[i] = x if isinstance(x, np.ndarray) and x.ndim else float(x)
+    for i, outcome, (file, line) in recording.guards:
+        if bool(out[i]) != outcome:
+            raise BranchError(
+                f"the comparison at {file}:{line} came out {not outcome}, and {outcome} was "
+                "recorded: these inputs take another path; record again, or use tg.compile, which "
+                "keeps one program per path"
+            )
+    for i in [i for i, _ in recording.results if i >= 0]:
+        out.setdefault(i, _constant_or(program, out, i))
+    return out
+
+
+def _constant_or(program: Program, out: dict[int, Any], i: int) -> Any:
+    return program.params[i]["value"] if program.op[i] == "const" else out[i]
+
+
+def _filled(params: Any, args: list[Any], recording: Recording) -> Any:
+    """Return parameters with the data of what is traced in them."""
+    count = len(args)
+    traced = iter(args[count - len(_traced_params(params)) :])
+
+    def fill(x: Any) -> Any:
+        if isinstance(x, Value):
+            return next(traced)
+        if isinstance(x, dict):
+            return {k: fill(item) for k, item in x.items()}
+        if type(x) in (tuple, list):
+            return type(x)(fill(item) for item in x)
+        return x
+
+    return fill(params)
+
+
+def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recorded:
+    """Run a function once, and keep its tape with marked inputs and outputs.
+
+    Parameters
+    ----------
+    function : callable
+        Of numbers, arrays, Values or nests of them; derivative-taking functions included.
+    *args, **kwargs
+        Example inputs.  Numbers and arrays among them become inputs of the tape; leaves that the
+        function closes over are inputs as well, read anew at each replay.
+
+    Returns
+    -------
+    Recorded
+        A `Tape` whose ``replay(*args)`` runs the ops again.
+
+    Raises
+    ------
+    RecordingError
+        If the function does what a record cannot repeat: prints a value, converts it to a float,
+        uses it as an index.
+    TypeError
+        If nothing that it returns depends on an input.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> tape = tg.record(tg.value_and_grad(lambda x: x * x), 3.0)
+    >>> tape.replay(5.0)
+    (25.0, 10.0)
+    """
+    flat, structure = nest.flatten((args, kwargs))
+    return Recorded(run_traced(function, args, kwargs), structure, flat)
