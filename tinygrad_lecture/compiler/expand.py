@@ -118,6 +118,10 @@ def _mean(w: _Writer, i: int, args: Any, axis: Any, keepdims: bool) -> int:
 def _sum(w: _Writer, out: tuple[int, ...], args: Any, axis: Any, keepdims: bool) -> int | None:
     """Add up the rows or columns of a matrix as a product with ones, which is faster."""
     (x,) = args
+    if w.new.op[x] == "negative":
+        total = _reduced(w, "sum", w.new.args[x][0], axis)
+        total = w.emit("negative", total, shape=w.new.shape[total], dtype=w.new.dtype[total])
+        return w.emit("reshape", total, shape=out, dtype=w.new.dtype[total])
     shape, dtype = w.new.shape[x], w.new.dtype[x]
     if len(shape) != 2 or len(axis) != 1 or dtype.kind != "f" or dtype.itemsize < 4:
         return None
@@ -179,6 +183,22 @@ def _power(w: _Writer, i: int, args: Any) -> int | None:
         if exponent == 2.0:
             return squared
         return w.like(i, "multiply", squared, x if exponent == 3.0 else squared)
+    return None
+
+
+def _multiply(w: _Writer, i: int, args: Any) -> int | None:
+    """Let a constant factor go to the smaller operand."""
+    new, shape = w.new, w.old.shape[i]
+    for small, big in (args, args[::-1]):
+        if new.op[big] == "multiply" and math.prod(new.shape[small]) < math.prod(shape):
+            for c, x in (new.args[big], new.args[big][::-1]):
+                if new.op[c] == "const" and new.shape[c] == () and new.shape[x] == shape:
+                    if new.op[small] == "const":
+                        return None
+                    scaled = w.emit(
+                        "multiply", small, c, shape=new.shape[small], dtype=new.dtype[small]
+                    )
+                    return w.like(i, "multiply", x, scaled)
     return None
 
 
@@ -284,6 +304,7 @@ RULES: dict[str, Rule] = {
     "relu": _relu,
     "square": _square,
     "power": _power,
+    "multiply": _multiply,
     "divide": _divide,
     "softmax": _softmax,
     "log_softmax": _log_softmax,

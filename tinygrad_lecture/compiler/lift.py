@@ -103,7 +103,8 @@ class _Lifter:
 
     def _is_scalar(self, i: int) -> bool:
         old = self.old
-        return old.shape[i] == () and not old.params[i] and bool(old.args[i])
+        plain = old.shape[i] == () and not old.params[i] and bool(old.args[i])
+        return plain and old.dtype[i] == FLOAT
 
     def _constants(self) -> None:
         for i, name in enumerate(self.old.op):
@@ -717,7 +718,7 @@ def _inverse(order: Ints) -> Ints:
 def _distinct(x: Ints) -> tuple[Ints, Ints]:
     """Return the index of the first of each distinct row, and for each row which one it is."""
     packed = np.ascontiguousarray(x, np.int64)
-    weights = _WEIGHTS[: packed.shape[1]]
+    weights: Any = _WEIGHTS[: packed.shape[1]]
     if packed.shape[1] > len(_WEIGHTS):
         weights = np.random.default_rng(1).integers(1, 2**62, packed.shape[1]) | 1
     with np.errstate(over="ignore"):

@@ -54,7 +54,7 @@ class Path:
         ]
         self.guards = [(next(rows), outcome) for _, outcome, _ in recording.guards]
         recorder = recording.recorder
-        self.absent, self.fixed = recorder.absent, recorder.fixed
+        self.absent, self.fixed, self.equal = recorder.absent, recorder.fixed, recorder.equal
         self.generators = [
             draw.rng for _, draw in recording.draws if isinstance(draw.rng, np.random.Generator)
         ]
@@ -111,6 +111,8 @@ class Path:
             wanted = True if key == "training" and value is None else value
             by = "is" if wanted is None or isinstance(wanted, bool) else "=="
             checks.append(f"{text.name(container)}.get({key!r}{default}) {by} {wanted!r}")
+        for first, key, other in self.equal:
+            checks.append(f"{text.name(first)}[{key!r}] == {text.name(other)}.get({key!r})")
         for cell in self.absent:
             if cell.kind == "item":
                 checks.append(f"{text.name(cell.key)} not in {text.name(cell.owner)}")

@@ -91,10 +91,13 @@ def _late_last(
             late.add(i)
     order = [i for i in range(len(program)) if i not in late]
     first_late = len(order)
-    order += sorted(late)
+    order += _long_together(program, sorted(late))
     place = {i: k for k, i in enumerate(order)}
     for i, old in list(over.items()):  # nobody may read the old value once it is overwritten
-        if any(place[r] > place[i] for r in readers[old]):
+        olds = [old, *(program.args[old] if program.op[old] == "pack" else ())]
+        reading = {r for x in olds for r in readers.get(x, ()) if r != old}
+        after = any(place[r] > place[i] for r in reading)
+        if after or (i in reading and program.op[i] not in INPLACE):
             del over[i]
     program, where = _order_kept(program, order, first_late)
     return (
@@ -104,27 +107,41 @@ def _late_last(
     )
 
 
+def _long_together(program: Program, rows: list[int]) -> list[int]:
+    """Return rows with the long elementwise ones together, and what they do not need after them."""
+    long = {i for i in rows if program.op[i] in ELEMENTWISE and program.size(i) >= 2 * BLOCK}
+    after: set[int] = set()
+    before = []
+    for i in rows:
+        depends = any(r in after or r in long for x in program.args[i] for r in rows_of(x))
+        if i not in long and depends:
+            after.add(i)
+        elif i not in long:
+            before.append(i)
+    if any(r in after for i in long for x in program.args[i] for r in rows_of(x)):
+        return rows
+    return [*before, *sorted(long), *sorted(after)]
+
+
 def _updated_in_place(program: Program, updates: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Return rows that may take the place of an operand of theirs, because both are one cell."""
+    """Return rows that may take the place of an input, or of a pack of them: the same cells."""
     over: dict[int, int] = {}
     parts: dict[int, list[tuple[int, int]]] = {}
     for k, row in updates:
         out = program.outputs[k]
         if type(out) is int:
-            reads = row in program.args[out] and program.shape[row] == program.shape[out]
-            if program.op[out] in INPLACE and reads:
+            if program.shape[row] == program.shape[out]:
                 over[out] = row
-        elif type(out) is View and program.op[out.row] in INPLACE:
+        elif type(out) is View:
             parts.setdefault(out.row, []).append((out.offset, row))
+    packs = {args: i for i, args in enumerate(program.args) if program.op[i] == "pack"}
     for i, members in parts.items():
-        for x in program.args[i]:
-            if type(x) is int and program.op[x] == "pack":
-                starts, at = [], 0
-                for m in program.args[x]:
-                    starts.append((at, m))
-                    at += program.size(m) if type(m) is int else math.prod(m.shape)
-                if sorted(members) == starts:
-                    over[i] = x
+        members.sort()
+        rows = tuple(row for _, row in members)
+        sizes = [program.size(row) for row in rows]
+        starts = [sum(sizes[:k]) for k in range(len(sizes))]
+        if rows in packs and starts == [at for at, _ in members]:
+            over[i] = packs[rows]
     return over
 
 
@@ -373,11 +390,22 @@ class _Allocation:
         """Give results that live within one run of long elementwise ops a block of memory each."""
         program = self.program
         for run in elementwise_runs(program):
-            inside = set(run)
-            for k, i in enumerate(run):
-                free = i not in self.place and i not in self.outputs and i not in self.over
-                if free and self.last[i] in inside:
-                    self.place[i] = Place(f"block{run[0]}_{k}", 0)
+            inside, free, made = set(run), list[int](), 0
+            slot: dict[int, int] = {}
+            for i in run:
+                for x in program.args[i]:  # an op may write over what it reads last
+                    if type(x) is int and x in slot and self.last[x] == i:
+                        free.append(slot.pop(x))
+                keep = i in self.place or i in self.outputs or i in self.over
+                if keep or self.last[i] not in inside:
+                    continue
+                if not free:
+                    free.append(made)
+                    made += 1
+                slot[i] = free.pop()
+                self.place[i] = Place(f"block{run[0]}_{slot[i]}", 0)
+            for i in run:
+                if self.place.get(i, Place("", 0)).memory.startswith("block"):
                     self.last[i] = -1
 
     def _compute(self, i: int) -> None:

@@ -124,6 +124,7 @@ class Recorder:
     bindings: dict[int, list[tuple[int, Value]]] = field(default_factory=dict)
     sources: set[int] = field(default_factory=set)
     fixed: list[tuple[dict[Any, Any], Any, Any]] = field(default_factory=list)
+    equal: list[tuple[Any, Any, dict[Any, Any]]] = field(default_factory=list)
     result: Any = None
     _saved: dict[int, tuple[Value, Any]] = field(default_factory=dict)
     _adopted: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = field(default_factory=dict)
@@ -181,12 +182,21 @@ class Recorder:
         for container, before in self._adopted.values():
             for key, now in container.items():
                 cell = Cell("item", container, key)
-                traced = now is self.inputs.get(cell) or _holds_values(now)
+                traced = self._is_input(cell, now) or _holds_values(now)
                 if now is before.get(key) or traced:
                     continue
                 self.outputs[cell] = now
                 if key not in before:
                     self.absent.append(cell)
+
+    def _is_input(self, cell: Cell, now: Any) -> bool:
+        """Whether a dict still holds what it was given for the time of the recording."""
+        if now is self.inputs.get(cell):
+            return True
+        return isinstance(now, Value) and any(
+            container is cell.owner and key == cell.key and now is self.inputs[Cell("item", a, key)]
+            for a, key, container in self.equal
+        )
 
     def _restore(self) -> None:
         for rng, state in self._generators.values():
@@ -316,11 +326,17 @@ class Recorder:
         self._adopted.setdefault(id(container), (container, {}))
 
     def adopt(
-        self, container: dict[Any, Any], traced: Iterable[Any], fixed: Iterable[Any] = ()
+        self,
+        container: dict[Any, Any],
+        traced: Iterable[Any],
+        fixed: Iterable[Any] = (),
+        alike: dict[Any, Any] | None = None,
     ) -> None:
         """Replace numbers and arrays of a dict by traced Values, for the time of the recording.
 
-        What is not a number, and the `fixed` keys, have to be as they are in later runs.
+        What is not a number, and the `fixed` keys, have to be as they are in later runs.  Numbers
+        of one key that are equal in several dicts with the same `alike` are one input: the steps
+        that an optimizer counts for each parameter, say.  They have to be equal in later runs.
         """
         for key in fixed:
             self.fixed.append((container, key, container.get(key)))
@@ -337,7 +353,13 @@ class Recorder:
                 )
             elif _is_traced(data):
                 data = data if isinstance(data, np.ndarray) and data.ndim else float(data)
+                if alike is not None and type(data) is float and (key, data) in alike:
+                    container[key], first = alike[key, data]
+                    self.equal.append((first, key, container))
+                    continue
                 container[key] = self._input(Cell("item", container, key), data)
+                if alike is not None and type(data) is float:
+                    alike[key, data] = container[key], container
             elif data is None or isinstance(data, (bool, int, float, str)):
                 self.fixed.append((container, key, data))
 

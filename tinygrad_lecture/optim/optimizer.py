@@ -213,9 +213,10 @@ class Optimizer(ABC):
         recorder.adopt(self.state, ())
         for group in self.param_groups:
             recorder.adopt(group, _settings(group))
+        alike: dict[Any, Any] = {}
         for p in params:
             if p in self.state:
-                recorder.adopt(self.state[p], self.state[p])
+                recorder.adopt(self.state[p], self.state[p], alike=alike)
 
     def _warn(self, stale: set[int]) -> None:
         self._warned = True
