@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,34 @@ from ..engine.modes import TRACING, current, recorder
 from ..engine.recording import Cell
 from ..engine.value import Value
 from .expand import expand
+from .foreign import Surroundings
 from .lift import lift
 from .pack import pack
-from .path import MISS, Path
+from .path import COMPILED, MISS, Path
 from .plan import plan
 from .program import Program
 from .record import Recording, run_traced, take_down
 from .simplify import simplify
 
-__all__ = ["Compiled", "compile"]
+__all__ = ["Compiled", "build", "compile"]
 
 MOST_PATHS = 16
 FLAT = {np.ndarray, float, int}
 
 
 class Compiled:
-    """A function that runs as a program; made by `compile`."""
+    """A function that runs as a program; made by `compile`.
+
+    Attributes
+    ----------
+    function : callable
+        The original.
+    exact : bool
+    programs : list of Path
+        All programs, for all shapes and paths.
+    eager_calls : int
+        How many calls were answered by the original, because an operation was invalid.
+    """
 
     def __init__(self, function: Callable[..., Any], *, exact: bool) -> None:
         functools.update_wrapper(self, function)
@@ -38,6 +51,32 @@ class Compiled:
         self.exact = exact
         self.paths: dict[Any, list[Path]] = {}
         self.eager_calls = 0
+        self._last: Path | None = None
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        return f"<compiled {name}, {len(self.programs)} program(s)>"
+
+    @property
+    def programs(self) -> list[Path]:
+        """All programs that were made so far."""
+        return [path for paths in self.paths.values() for path in paths]
+
+    @property
+    def program(self) -> Path:
+        """The program that ran last.
+
+        Raises
+        ------
+        RuntimeError
+            Before the first call.
+        """
+        if self._last is None:
+            raise RuntimeError(
+                f"{self!r} has no program yet: it is recorded at the first call, since shapes and "
+                "branches depend on the arguments"
+            )
+        return self._last
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; record it first if there is none."""
@@ -61,8 +100,10 @@ class Compiled:
                     if result is not MISS:
                         if k:
                             paths.insert(0, paths.pop(k))
+                        self._last = path
                         return result
-            result = self._record(args, kwargs, paths).run(flat)
+            self._last = self._record(args, kwargs, paths)
+            result = self._last.run(flat)
         except FloatingPointError:
             self.eager_calls += 1
             return self.function(*args, **kwargs)
@@ -71,21 +112,73 @@ class Compiled:
         return result
 
     def _record(self, args: Any, kwargs: Any, paths: list[Path]) -> Path:
+        if len(paths) >= MOST_PATHS:
+            raise RuntimeError(_too_many(self, paths))
+        surroundings = Surroundings(self.function, (args, kwargs))
         collecting = gc.isenabled()
         gc.disable()  # a record of a million objects, all of them needed: nothing to be found
+        times = {"start": perf_counter()}
         try:
-            recording = take_down(run_traced(self.function, args, kwargs))
-            program, _ = simplify(recording.program, exact=self.exact)
-            program, _ = simplify(expand(program))
-            program = lift(program)
-            program = pack(program, _alike(recording))
-            program = plan(program, _updates(recording, program))
+            traced = run_traced(self.function, args, kwargs)
+            surroundings.check(traced)
+            recording = take_down(traced)
+            times["record"] = perf_counter()
+            program = build(recording, exact=self.exact, times=times)
         finally:
             if collecting:
                 gc.enable()
-        path = Path(recording, program)
+        path = Path(recording, program, self.function, exact=self.exact)
+        times["execute"] = perf_counter()
+        names, at = list(times), list(times.values())
+        path.build_seconds = {n: b - a for n, a, b in zip(names[1:], at, at[1:], strict=False)}
         paths.insert(0, path)
         return path
+
+
+def _too_many(compiled: Compiled, paths: list[Path]) -> str:
+    """Say why there are so many paths: which comparisons, or which settings, differ."""
+    sites = [f"{file}:{line}" for p in paths for _, _, (file, line) in p.recording.guards]
+    if sites:
+        often = max(dict.fromkeys(sites), key=sites.count)
+        return (
+            f"{compiled!r}: {MOST_PATHS} paths were recorded for one set of shapes, and these "
+            f"inputs take another one. The comparison at {often} decides: write it as "
+            "tg.where(condition, x, y), tg.maximum or tg.minimum, which need no branch, or leave "
+            "this function uncompiled"
+        )
+    fixed = {key for p in paths for _, key, _ in p.fixed}
+    return (
+        f"{compiled!r}: {MOST_PATHS} programs were recorded for one set of shapes, because what "
+        f"is fixed while recording keeps changing: one of {', '.join(sorted(map(str, fixed)))}"
+    )
+
+
+def build(
+    recording: Recording, *, exact: bool = False, times: dict[str, float] | None = None
+) -> Program:
+    """Run the passes on a recorded program.
+
+    Returns
+    -------
+    Program
+        Planned; or, if it is to run as straight-line code, without places.
+    """
+    times = {} if times is None else times
+    program, _ = simplify(recording.program, exact=exact)
+    if exact:
+        return program
+    expanded = expand(program)
+    if expanded is not program:
+        program, _ = simplify(expanded)
+    times["simplify"] = perf_counter()
+    lifted = lift(program)
+    times["lift"] = perf_counter()
+    if lifted is None:
+        return simplify(program, exact=True)[0]
+    lifted = pack(lifted, _alike(recording))
+    program = plan(lifted, _updates(recording, lifted))
+    times["plan"] = perf_counter()
+    return program
 
 
 def _positions(recording: Recording) -> list[tuple[int, Cell]]:
@@ -126,7 +219,7 @@ def _signature(flat: list[Any], structure: Any) -> Any:
         elif type(x) is float or type(x) is int:
             kinds.append("number")
         elif isinstance(x, Value):
-            if x._a is not None:
+            if x._a is not None and x._op is not COMPILED:
                 return None
             kinds.append(("value", x.shape, x.dtype))
         elif isinstance(x, (np.ndarray, np.number)):
@@ -163,5 +256,71 @@ def _hashable(structure: Any) -> Any:
 
 
 def compile(function: Callable[..., Any], *, exact: bool = False) -> Compiled:
-    """Make a function run at the speed of NumPy code written for it."""
+    """Make a function run at the speed of NumPy code written for it.
+
+    At the first call with arguments of a certain nest, shapes and dtypes the function is recorded:
+    it runs once, and what it did to numbers becomes a program of few array operations, however
+    many single scalars it was written with.  Later calls run the program.
+
+    Parameters
+    ----------
+    function : callable
+        Of numbers, arrays, Values or nests of them; anything else among the arguments counts by
+        identity.  It may take derivatives (``tg.compile(tg.value_and_grad(loss))``), and it may
+        be a whole training step that calls ``loss.backward()``, ``optimizer.step()`` and
+        ``zero_grad()``.  Leaves, buffers, settings and state of optimizers that it uses are read
+        at each call and hold afterwards what an eager call would have left, to rounding.  Other
+        numbers and arrays that it closes over are constants.
+    exact : bool, default False
+        Run every op by the engine's own function in the recorded order: equal to the eager result
+        to the last bit, and still many times faster for scalars.  Otherwise sums may be added up
+        in another order.
+
+    Returns
+    -------
+    Compiled
+        Called like the function.  ``.program`` tells about the program that ran last:
+        ``.program.explain()``, ``.program.source()``, ``.program.stats()``.
+
+    Raises
+    ------
+    TypeError
+        If `function` is not callable.
+    RecordingError
+        From the call, if the function does what a program cannot repeat: it prints a value, uses
+        it as a Python number or index, or changes something else than leaves, buffers and
+        optimizers.
+    RuntimeError
+        From the call, if more than 16 paths through the function have been recorded for one set
+        of shapes, naming the comparison that decides.
+
+    Notes
+    -----
+    A comparison that Python branches on is a guard: the program holds for its outcome alone, and
+    another outcome records another program.  Comparisons of arrays, `where`, `maximum` and the
+    like are part of the program.  Random ops draw afresh at each call.
+
+    Where an operation is invalid (0·inf, inf - inf), an eager backward pass keeps an exactly zero
+    adjoint exactly zero; such calls are answered by the original function.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> def loss(w):
+    ...     total = 0.0
+    ...     for x, y in [(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)]:
+    ...         error = w[0] * x + w[1] - y
+    ...         total = total + error * error
+    ...     return total
+    >>> fast = tg.compile(tg.value_and_grad(loss))
+    >>> fast([1.0, 0.0])
+    (14.0, [-16.0, -12.0])
+    >>> fast([2.0, 1.0])
+    (0.0, [0.0, 0.0])
+    """
+    if not callable(function):
+        raise TypeError(
+            f"compile takes a function, and {type(function).__name__} came: "
+            "tg.compile(f)(x), not tg.compile(f(x))"
+        )
     return Compiled(function, exact=exact)

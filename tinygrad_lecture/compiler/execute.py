@@ -59,6 +59,7 @@ class Executable:
         self.memories: dict[str, Any] = {}
         self.names: dict[str, Any] = {}
         self._known: dict[Any, str] = {}
+        self.starts = np.array([place.offset for place in program.place], np.int64)
         self._allocate()
         asked: dict[int, list[tuple[Any, bool]]] = {}
         for operand, outcome in dict.fromkeys(guards):
@@ -143,6 +144,12 @@ class Executable:
             if name == "const":
                 self.array(i)[...] = program.params[i]["value"]
 
+    def memory_bytes(self) -> int:
+        """Return how much memory the program holds: results, constants and indices."""
+        held = {id(x): x for x in self.names.values() if isinstance(x, np.ndarray)}
+        own = [x for x in held.values() if x.base is None]
+        return int(sum(m.nbytes for m in [*self.memories.values(), *own]))
+
     def array(self, row: int) -> Any:
         """Return the result of a row, as an array; of a block, where only a block is kept."""
         view = whole(self.program, row)
@@ -219,10 +226,8 @@ class Executable:
 
     def _take(self, i: int, args: Any, params: Any, out: str) -> list[str]:
         gather: Gather = args[0]
-        places = self.program.place
-        start = np.array([places[r].offset for r in range(i)])
         memory = self.memories["arena"]
-        index = start[gather.rows] + gather.offsets
+        index = self.starts[gather.rows] + gather.offsets
         return [f"{self.name(memory.take)}({self.name(index, 'index')}, None, {out}, 'clip')"]
 
     def _pack(self, i: int, args: Any, params: Any, out: str) -> list[str]:
@@ -309,14 +314,14 @@ class Executable:
         op = self.program.op[i]
         row = params.get("_row") or TABLE[op]
         rest = {k: v for k, v in params.items() if k != "_row"}
-        used = _slots(rest)
+        used = slots_of(rest)
         count = len(args) - len(used)
         names = [self.operand(x) for x in args]
         values = ", ".join(
             f"{n}.item()" if self._is_scalar(x) else n for n, x in zip(names, args, strict=True)
         )
         self.names["copyto"] = np.copyto
-        call = self.name(_caller(row.run, rest, count), f"{op}_")
+        call = self.name(caller(row.run, rest, count), f"{op}_")
         return [f"copyto({out}, {call}({values}))"]
 
     def _is_scalar(self, x: Any) -> bool:
@@ -335,19 +340,19 @@ def _refuse_labels(classes: int) -> Callable[[Any], None]:
     return refuse
 
 
-def _slots(params: Any) -> list[Slot]:
+def slots_of(params: Any) -> list[Slot]:
     if type(params) is Slot:
         return [params]
     if isinstance(params, dict):
         params = list(params.values())
     if type(params) in (tuple, list):
-        return [s for x in params for s in _slots(x)]
+        return [s for x in params for s in slots_of(x)]
     return []
 
 
-def _caller(run: Any, params: dict[str, Any], count: int) -> Callable[..., Any]:
+def caller(run: Any, params: dict[str, Any], count: int) -> Callable[..., Any]:
     """Return a function of plain operands that runs a row with its parameters filled in."""
-    if not _slots(params):
+    if not slots_of(params):
         return lambda *values: run(values, params)
 
     def fill(x: Any, values: Any) -> Any:

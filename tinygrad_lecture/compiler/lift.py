@@ -29,12 +29,15 @@ __all__ = ["lift"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+NARROW = 200
+"""Scalar ops per level below which straight-line Python (40 ns an op) beats a few array calls."""
+
 SMALL = 24
 """Groups of fewer scalar ops are pooled with others of their level, if there are others."""
 
 
-def lift(program: Program) -> Program:
-    """Return a program whose scalar ops are grouped into array ops."""
+def lift(program: Program) -> Program | None:
+    """Return a program whose scalar ops are grouped into array ops; None if that would not pay."""
     return _Lifter(program).run()
 
 
@@ -78,6 +81,12 @@ class _Lifter:
         n = len(program)
         self.base = np.full(n, -1, np.int64)  # array row that holds a scalar, -1: not yet
         self.offset = np.zeros(n, np.int64)
+        self.scalar = [
+            shape == () and not params and bool(args) and dtype == FLOAT
+            for shape, params, args, dtype in zip(
+                program.shape, program.params, program.args, program.dtype, strict=True
+            )
+        ]
         self.whole: dict[int, Any] = {}  # operand that an array row became: an int or a View
         self.is_const = np.zeros(n, bool)
         self.value = np.zeros(n)
@@ -85,26 +94,25 @@ class _Lifter:
 
     # ------------------------------------------------------------------------------ driver
 
-    def run(self) -> Program:
+    def run(self) -> Program | None:
+        """Lift level by level."""
         old = self.old
         self._constants()
         self._sources()
         self._find_sums()
         levels = self._levels()
+        if not any(old.shape) and len(old) < NARROW * len(levels):
+            return None
         for rows in levels:
-            scalars = [i for i in rows if self._is_scalar(i)]
+            scalars = [i for i in rows if self.scalar[i]]
             if scalars:
                 self._level(scalars)
-            for i in rows:
-                if not self._is_scalar(i):
-                    self._array(i)
+            if len(scalars) < len(rows):
+                for i in rows:
+                    if not self.scalar[i]:
+                        self._array(i)
         self.new.outputs = [self._output(i) for i in old.outputs]
         return self.new
-
-    def _is_scalar(self, i: int) -> bool:
-        old = self.old
-        plain = old.shape[i] == () and not old.params[i] and bool(old.args[i])
-        return plain and old.dtype[i] == FLOAT
 
     def _constants(self) -> None:
         for i, name in enumerate(self.old.op):
@@ -341,16 +349,19 @@ class _Lifter:
         f, g = np.where(swap, g, f), np.where(swap, f, g)
         left, right = np.where(swap, right, left), np.where(swap, left, right)
         key = left * (len(self.new) + 3) + right
-        classes = _classes(owner, key, len(members))
-        big = [k for k in classes if k[1].size >= SMALL]
-        small = [k for k in classes if k[1].size < SMALL]
         rows = np.array(members)
-        if len(small) > 2:
-            chosen = np.sort(np.concatenate([terms for _, terms in small]))
+        which = _classes(owner, key, len(members))[owner]
+        sizes = np.bincount(which)
+        small = (sizes > 0) & (sizes < SMALL)
+        if small.sum() > 2:
+            chosen = np.flatnonzero(small[which])
             self._pooled(rows, owner[chosen], c[chosen], f[chosen], g[chosen])
+            big = np.flatnonzero(sizes >= SMALL)
         else:
-            big += small
-        for who, terms in big:
+            big = np.flatnonzero(sizes)
+        for k in big:
+            terms = np.flatnonzero(which == k)
+            who = np.unique(owner[terms])
             self._class(rows[who], key[terms], c[terms], f[terms], g[terms])
 
     def _bases(self, x: Ints) -> Ints:
@@ -732,19 +743,16 @@ def _distinct(x: Ints) -> tuple[Ints, Ints]:
 _WEIGHTS = np.random.default_rng(0).integers(1, 2**62, 4096) | 1
 
 
-def _classes(owner: Ints, key: Ints, m: int) -> list[tuple[Ints, Ints]]:
-    """Group sums by the places that their terms come from, counted; return (sums, terms)."""
+def _classes(owner: Ints, key: Ints, m: int) -> Ints:
+    """Number the sums by the places that their terms come from, and how many from each."""
     with np.errstate(over="ignore"):
         spread: Any = (key * 0x9E3779B97F4A7C1) ^ (key >> 7)
         mixed: Any = (spread * spread + key) * 0x5851F42D4C957F2D
     signature = np.zeros(m, np.int64)
     np.add.at(signature, owner, mixed)
-    lengths = np.bincount(owner, minlength=m)
-    _, which = np.unique(np.stack([signature, lengths]), axis=1, return_inverse=True)
-    which = which.reshape(-1)
-    order = np.argsort(which[owner], kind="stable")
-    cuts = np.flatnonzero(np.diff(which[owner][order])) + 1
-    return [(np.unique(owner[part]), part) for part in np.split(order, cuts)]
+    signature += np.bincount(owner, minlength=m) * 0x2545F4914F6CDD1D
+    _, which = np.unique(signature, return_inverse=True)
+    return which.reshape(-1)
 
 
 def as_view(row: int, offsets: Ints) -> View | None:

@@ -8,6 +8,7 @@ older view, or a graph that needs it, the program moves to memory of its own fir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
@@ -15,16 +16,48 @@ from typing import Any
 import numpy as np
 
 from ..engine import nest
+from ..engine.ops.table import Op
 from ..engine.recording import Cell
-from ..engine.value import Value, leaf, next_number
+from ..engine.value import Value, leaf, new, next_number
 from .execute import Executable
+from .explain import explain, figures, source
 from .program import Program
 from .record import Recording
+from .straight import StraightCode
 
-__all__ = ["MISS", "Path"]
+__all__ = ["COMPILED", "MISS", "Path"]
 
 MISS = object()
 """Answer of a path whose guards do not hold for these inputs."""
+
+
+def _no_record(*args: Any, **params: Any) -> Any:
+    raise TypeError(
+        "the result of a compiled function has no record to go back through: call backward() "
+        "inside of the function and compile the whole step, or compile its derivative, "
+        "tg.compile(tg.value_and_grad(f))"
+    )
+
+
+COMPILED = Op("compiled", "plain", 1, _no_record, _no_record, _no_record, symbol="compiled")
+_SOURCE = leaf(0.0)
+
+
+def _result(x: Any) -> Value:
+    """Return a result where an eager call gives a Value: its derivative is refused, not lost."""
+    v = new(Value)
+    v._data, v._op, v._a, v._b, v._p, v._q, v._grad = (
+        x,
+        COMPILED,
+        (_SOURCE,),
+        {},
+        (0.0,),
+        (0,),
+        None,
+    )
+    v._n = next_number()
+    return v
+
 
 MOST_MOVES = 8
 """After so many moves, what is written back is copied: somebody keeps looking at it."""
@@ -41,8 +74,13 @@ class Path:
         Planned; its outputs are those of the recording, in the same order.
     """
 
-    def __init__(self, recording: Recording, program: Program) -> None:
+    def __init__(
+        self, recording: Recording, program: Program, function: Any = None, *, exact: bool = False
+    ) -> None:
         self.recording, self.program = recording, program
+        self.function, self.exact = function, exact
+        self.recorded_ops = sum(1 for args in recording.program.args if args)
+        self.build_seconds: dict[str, float] = {}
         self.calls = self.fallbacks = self.moves = 0
         outputs = list(program.outputs)
         rows = iter(outputs)
@@ -60,19 +98,74 @@ class Path:
         ]
         self._set_up()
 
+    # ------------------------------------------------------------------- what it tells
+
+    def explain(self, limit: int | None = 200) -> str:
+        """Return the program as a table of instructions.
+
+        For each: shape of the result, how many recorded scalar ops it stands for, floating-point
+        operations, bytes read and written, and what it was lifted from; a "take" row says how many
+        elements had to be picked one by one, and from how many results.
+
+        Parameters
+        ----------
+        limit : int or None
+            Show at most so many instructions.
+
+        Examples
+        --------
+        >>> import tinygrad_lecture as tg
+        >>> f = tg.compile(tg.value_and_grad(lambda x: x * x))
+        >>> f(3.0)
+        (9.0, 6.0)
+        >>> print(f.program.explain())
+        3 recorded ops became 3 statements: too narrow to lift, so it runs as straight-line Python
+        0 matrix products, 3 floating-point operations, 72 bytes moved, 72 bytes of memory
+        """
+        return explain(self, limit)
+
+    def source(self) -> str:
+        """Return the program as Python code that runs on its own.
+
+        It defines ``program(inputs)``, which takes a list of numbers and arrays and returns one;
+        its first lines say which.  What runs is the same, with memory planned ahead.
+
+        Raises
+        ------
+        TypeError
+            If it calls functions of the engine that have no source to be printed.
+        """
+        return source(self)
+
+    def stats(self) -> dict[str, Any]:
+        """Return figures of the program.
+
+        Returns
+        -------
+        dict
+            ``kind``, ``recorded_ops``, ``instructions``, ``by_op``, ``matrix_products``,
+            ``gathered_elements``, ``flops``, ``bytes_moved``, ``memory_bytes`` (all that it holds
+            while it runs), ``guards``, ``build_seconds`` by pass, ``calls``, ``moves`` (how often
+            it had to leave memory that somebody else kept).
+        """
+        return figures(self)
+
     # ---------------------------------------------------------------------------- set up
 
     def _set_up(self) -> None:
         """Give the program memory, and write the functions that feed it and write back."""
         program = self.program
-        self.exe = exe = Executable(program, self.guards)
+        exe: Any = (Executable if program.place else StraightCode)(program, self.guards)
+        self.exe = exe
         self.watched: list[tuple[Any, int]] = []
         self.draws: list[tuple[Any, Any]] = []
         self.vectors: list[tuple[list[Value], Any]] = []
         self.own: dict[Cell, Any] = {}
         text = Text()
         for i, name in enumerate(program.op):
-            if name == "inputs":
+            if isinstance(exe, StraightCode):
+                self._load_slot(text, i)
+            elif name == "inputs":
                 self._load_numbers(text, program.params[i]["cells"], exe.array(i))
             elif name == "input":
                 self._load_array(text, program.params[i]["cell"], exe.array(i))
@@ -80,8 +173,23 @@ class Path:
                 self.draws.append((program.params[i]["draw"].rng, exe.array(i)))
         self.last: list[Any] = [None] * len(self.vectors)
         self.load = text.function("load", "flat")
+        self.unknown = self._nan_check()
         self.write_back = self._writer()
         self.fits = self._checker()
+
+    def _load_slot(self, text: Text, i: int) -> None:
+        """Load an input of straight-line code."""
+        program, params = self.program, self.program.params[i]
+        target = f"{text.name(self.exe.results)}[{self.exe.slot.get(i)}]"
+        if program.op[i] == "input":
+            read = text.read(params["cell"])
+            text.lines.append(
+                f"{target} = {read}" if program.shape[i] else f"{target} = float({read})"
+            )
+        elif program.op[i] == "draw":
+            text.names["default_rng"] = np.random.default_rng
+            rng, shape = text.name(params["draw"].rng), program.shape[i]
+            text.lines.append(f"{target} = default_rng({rng}).random({shape or None})")
 
     def _load_numbers(self, text: Text, cells: list[Cell], memory: Any) -> None:
         if len(cells) > 8 and all(c.kind == "data" and _is_known(c) for c in cells):
@@ -101,6 +209,34 @@ class Path:
             return
         self.own[cell] = memory
         text.lines += [f"x = {text.read(cell)}", f"if x is not {name}:", f"    {name}[...] = x"]
+
+    def _nan_check(self) -> Callable[[], bool]:
+        """Write the function that tells whether a nan came in or out.
+
+        Then an eager backward pass may differ: it keeps zero adjoints at zero, where 0·nan is nan.
+        What comes out is looked at; what comes in, only if `where` can hide it on the way.
+        """
+        exe, program, text = self.exe, self.program, Text()
+        late = program.late if program.late >= 0 else len(program)
+        checks = []
+        for row, _ in self.results:
+            if row is None or not self._is_scalar(row):
+                continue
+            if isinstance(exe, StraightCode):
+                result = f"{text.name(exe.results)}[{exe.slot[row]}]"
+                checks.append(f"{result} != {result}")
+            elif (row if type(row) is int else row.row) < late:
+                array = exe.array(row) if type(row) is int else exe.view(row)
+                checks.append(f"isnan({text.name(array)}.item())")
+        if "where" in program.op and program.place:
+            for i, op in enumerate(program.op):
+                if op in ("input", "inputs") and program.dtype[i].kind == "f":
+                    flat = text.name(exe.array(i).reshape(-1))
+                    checks.append(f"isnan({flat}.dot({flat}))")
+        text.names["isnan"] = math.isnan
+        text.lines.append(f"return {' or '.join(checks) or 'False'}")
+        check: Callable[[], bool] = text.function("unknown", "")
+        return check
 
     def _checker(self) -> Callable[[Any], bool]:
         """Write the function that tells whether what was fixed is as it was while recording."""
@@ -132,6 +268,9 @@ class Path:
         lend = self.moves < MOST_MOVES
 
         def value(row: Any, *, lending: bool = False) -> str:
+            if isinstance(exe, StraightCode):
+                result = f"{text.name(exe.results)}[{exe.slot[row]}]"
+                return f"{result}.copy()" if self.program.shape[row] else result
             array = exe.array(row) if type(row) is int else exe.view(row)
             memory, place = exe.place(row)
             if array.ndim == 0:
@@ -149,7 +288,7 @@ class Path:
             if row is None:
                 answers.append(text.name(tracked))
             else:
-                answers.append(f"leaf({value(row)})" if tracked else value(row))
+                answers.append(f"as_value({value(row)})" if tracked else value(row))
         grads: list[tuple[Value, int]] = []
         for cell, row, constant in self.written:
             if row is None:
@@ -169,7 +308,9 @@ class Path:
                     continue
             text.write(cell, value_text)
         self._write_gradients(text, grads)
-        text.names.update(leaf=leaf, next_number=next_number, np=np, bare_number=_bare_number)
+        text.names.update(
+            as_value=_result, next_number=next_number, np=np, bare_number=_bare_number
+        )
         answer = (
             "results[0]" if self.recording.structure == "*" else "unflatten(structure, results)"
         )
@@ -188,6 +329,8 @@ class Path:
         return (self.program.shape[row] if type(row) is int else row.shape) == ()
 
     def _same_memory(self, row: Any, mine: Any) -> bool:
+        if isinstance(self.exe, StraightCode):
+            return False
         array = self.exe.array(row) if type(row) is int else self.exe.view(row)
         return bool(array.__array_interface__["data"] == mine.__array_interface__["data"])
 
@@ -229,7 +372,7 @@ class Path:
         if self.vectors:
             self._load_vectors()
         self.load(flat)
-        states = [rng.bit_generator.state for rng in self.generators] if self.draws else ()
+        states = [rng.bit_generator.state for rng in self.generators]
         for rng, memory in self.draws:
             np.random.default_rng(rng).random(out=memory)
         exe = self.exe
@@ -245,6 +388,9 @@ class Path:
         if held is False:
             self._rewind(states)
             return MISS
+        if self.unknown():
+            self._rewind(states)
+            raise FloatingPointError("the result is not a number")
         if exe.late:
             with np.errstate(all="ignore"):
                 exe.commit()

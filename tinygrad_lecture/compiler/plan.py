@@ -153,12 +153,13 @@ def _pooled_gathers(old: Program) -> tuple[Program, list[int]]:
     gathers = [
         (i, k) for i in range(len(old)) for k, x in enumerate(old.args[i]) if type(x) is Gather
     ]
+    latest = {(i, k): int(old.args[i][k].rows.max()) for i, k in gathers}
     at = 0
     for i in range(len(old)):
         if any(type(x) is Gather and (i, k) not in ready for k, x in enumerate(old.args[i])):
             pool = []
             for j, k in gathers[at : at + 400]:
-                if (j, k) not in ready and int(old.args[j][k].rows.max()) < i:
+                if (j, k) not in ready and latest[j, k] < i:
                     pool.append((j, k))
             _fetch(old, new, where, pool, ready)
         while at < len(gathers) and gathers[at][0] == i:

@@ -99,10 +99,11 @@ def take_down(recorder: Recorder) -> Recording:
             return row_of[resolve(v, v._n + 1)._n], None
         return -1, v
 
+    tracked = _tracked(nodes, recorder) if any(isinstance(v, Value) for v in leaves) else set()
     results = []
     for v in leaves:
         i, constant = row(v)
-        results.append((i, constant if i < 0 else _tracked(v, recorder)))
+        results.append((i, constant if i < 0 else v._n in tracked))
     outputs = [(cell, *row(v)) for cell, v in recorder.outputs.items()]
     guards = [(row(g.value)[0], g.outcome, g.site) for g in recorder.guards]
     program.outputs = [i for i, _ in results if i >= 0]
@@ -112,24 +113,25 @@ def take_down(recorder: Recorder) -> Recording:
     return Recording(recorder, program, results, structure, outputs, guards, draws, nodes, row_of)
 
 
-def _tracked(v: Value, recorder: Recorder) -> bool:
-    """Whether an eager call gives a Value here: it depends on a leaf of the user, not detached."""
-    stack, seen = [v], {v._n}
-    while stack:
-        v = stack.pop()
+def _tracked(nodes: dict[int, Value], recorder: Recorder) -> set[int]:
+    """Return the numbers of what an eager call gives as a Value.
+
+    That is what depends, not detached, on a leaf of the user.
+    """
+    found: set[int] = set()
+    if all(v._a is not None or n in recorder.sources for n, v in nodes.items()):
+        return found
+    for n in sorted(nodes):
+        v = nodes[n]
         if v._a is None:
-            if v._n not in recorder.sources:
-                return True
-            continue
-        if type(v._p) is float:
-            below = [v._a] if v._q is None else [v._a, v._b]
-        else:
-            below = [v._a[i] for i in v._q]
-        for a in below:
-            if a._n not in seen:
-                seen.add(a._n)
-                stack.append(a)
-    return False
+            if n not in recorder.sources:
+                found.add(n)
+        elif type(v._p) is float:
+            if v._a._n in found or (v._q is not None and v._b._n in found):
+                found.add(n)
+        elif any(v._a[i]._n in found for i in v._q):
+            found.add(n)
+    return found
 
 
 class _Resolver:
@@ -187,17 +189,18 @@ class _Writer:
     def __init__(self, program: Program, recorder: Recorder, resolve: _Resolver) -> None:
         self.program, self.recorder, self.resolve = program, recorder, resolve
         self.row_of: dict[int, int] = {}
-        self.constants: dict[str, int] = {}
+        self.constants: dict[Any, int] = {}
         self.cells = {v._n: cell for cell, v in recorder.inputs.items()}
         self.drawn = {draw.value._n: draw for draw in recorder.draws}
 
     def constant(self, x: Any) -> int:
         """Return the row of a constant."""
         if type(x) is float:
-            key = x.hex()
-            if key not in self.constants:
-                self.constants[key] = self.program.add("const", (), {"value": x}, count=0)
-            return self.constants[key]
+            key = x if x else repr(x)  # 0.0 and -0.0 are equal, but not the same
+            row = self.constants.get(key)
+            if row is None:
+                row = self.constants[key] = self.program.add("const", (), {"value": x}, count=0)
+            return row
         array = np.asarray(x)
         return self.program.add("const", (), {"value": array}, array.shape, array.dtype, 0)
 
@@ -207,8 +210,16 @@ class _Writer:
         rebound = bool(resolve.bindings)
         op, args = program.op.append, program.args.append
         pending = 0
+        numbers = sorted(nodes)
+        for v in nodes.values():  # constants come first, so that they do not interrupt the rest
+            b = v._b
+            if type(v._p) is float and v._a is not None:
+                if type(b) is float:
+                    constant(b)
+                elif type(b) is tuple:
+                    constant(b[0])
         row = len(program)
-        for n in sorted(nodes):
+        for n in numbers:
             v = nodes[n]
             if type(v._p) is not float or v._a is None:
                 self._fill(pending)
@@ -217,19 +228,13 @@ class _Writer:
                 row = len(program)
                 continue
             a, b = v._a, v._b
-            if type(b) is tuple or type(b) is float:
-                before = len(program.op)
-                self._fill(pending)
-                pending = 0
-                k = constant(b[0] if type(b) is tuple else b)
-                row += len(program.op) - before
             i = row_of[resolve(a, n)._n if rebound else a._n]
             if b is None:
                 args((i,))
             elif type(b) is tuple:
-                args((k, i))
+                args((constant(b[0]), i))
             elif type(b) is float:
-                args((i, k))
+                args((i, constant(b)))
             else:
                 args((i, row_of[resolve(b, n)._n if rebound else b._n]))
             op(v._op.name)

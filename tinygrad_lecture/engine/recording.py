@@ -363,6 +363,26 @@ class Recorder:
             elif data is None or isinstance(data, (bool, int, float, str)):
                 self.fixed.append((container, key, data))
 
+    def handled(self) -> set[int]:
+        """Return the ids of the dicts whose changes are part of the record."""
+        return set(self._adopted)
+
+    def any_tracked(self, values: Iterable[Any]) -> bool:
+        """Whether one of these would be a Value if nothing were recorded."""
+        stack = [v for v in values if isinstance(v, Value)]
+        seen = {v._n for v in stack}
+        while stack:
+            v = stack.pop()
+            if v._a is None:
+                if v._n not in self.sources:
+                    return True
+                continue
+            for _, a in sweep.tracked(v):
+                if a._n not in seen:
+                    seen.add(a._n)
+                    stack.append(a)
+        return False
+
     def traced_params(self, params: Any) -> bool:
         """Whether parameters hold a traced Value, such as labels that are an argument."""
         if isinstance(params, dict):

@@ -17,7 +17,7 @@ import numpy as np
 from . import nest, sweep
 from .modes import nested, recorder
 from .ops.shaping import IDENTITY, reshape, stack
-from .value import Value, _leaf_data, apply, leaf, raw
+from .value import Value, _leaf_data, apply, bare, leaf, raw
 
 ArgNums = int | Sequence[int]
 
@@ -35,6 +35,8 @@ class _Run:
         given, _ = nest.flatten((args, kwargs))
         self.single = isinstance(argnums, int)
         self.record = inside or recorder() is not None or any(isinstance(a, Value) for a in given)
+        active = recorder()  # called with raw arguments, an eager call answers with raw results
+        self.bare = active is not None and not inside and not active.any_tracked(given)
         self.inputs = [_input(x, positions) for x in flat]
         if not self.inputs:
             raise ValueError(f"argnums={argnums} selects arguments that hold no numbers")
@@ -70,7 +72,8 @@ class _Run:
         live = [(o, s) for o, s in seeds if isinstance(o, Value) and o._n in self.nodes]
         if self.record:
             adjoint = sweep.reverse_recorded(self.nodes, live, self.floor)
-            return [_as_value(adjoint.get(v._n, 0.0), v) for v in self.inputs]
+            found = [_as_value(adjoint.get(v._n, 0.0), v) for v in self.inputs]
+            return list(map(bare, found)) if self.bare else found
         kept = sweep.reverse(self.nodes, live, self.floor)
         grads = [_zeros(v._data) if v._grad is None else v.grad for v in self.inputs]
         for v in self.nodes.values():  # also of values that the function made: no trace is left
@@ -87,7 +90,7 @@ class _Run:
         for o in nest.flatten(self.output)[0]:
             t = found.get(o._n, 0.0) if isinstance(o, Value) else 0.0
             if self.record:
-                results.append(_as_value(t, o))
+                results.append(bare(_as_value(t, o)) if self.bare else _as_value(t, o))
             else:
                 like = raw(o)
                 results.append(sweep.fit(t, like) if isinstance(like, (float, np.ndarray)) else 0.0)
@@ -100,7 +103,9 @@ class _Run:
 
     def result(self) -> Any:
         """Return the output: raw, unless Values are wanted."""
-        return self.output if self.record else nest.nest_map(_detached, self.output)
+        if self.record and not self.bare:
+            return self.output
+        return nest.nest_map(bare if self.bare else _detached, self.output)
 
 
 def _zeros(x: Any) -> Any:

@@ -116,7 +116,8 @@ def elementwise(
     names = ", ".join(ARGUMENTS[:arity])
     row = elementwise_row(
         name, array, tuple(text_rule(name, f"out, {names}", text) for text in texts), formula=value,
-        derivatives=texts, branch=text_rule(name, names, branch) if branch else None, **fields,
+        on_floats=(scalar or (value,))[0], derivatives=texts,
+        branch=text_rule(name, names, branch) if branch else None, **fields,
     )  # fmt: skip
     on_floats, *slopes = scalar or (value, *texts)
     HOT[f"row_{name}"] = row

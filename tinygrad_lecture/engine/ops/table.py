@@ -67,6 +67,8 @@ class Op:
         Local derivatives ``(out, *args)`` of an elementwise row.
     formula, derivatives : str, tuple of str
         Value and local derivatives as text.
+    on_floats : str
+        The value as an expression of Python floats, where a fast scalar function has one.
     domain : tuple of (low, high)
         Where each operand may be tested, smoothly.
     needed : frozenset of int, or None
@@ -89,6 +91,7 @@ class Op:
     symbol: str = ""
     formula: str = ""
     derivatives: tuple[str, ...] = ()
+    on_floats: str = ""
     domain: tuple[tuple[float, float], ...] = ()
     needed: frozenset[int] | None = None
     analytic: bool = True

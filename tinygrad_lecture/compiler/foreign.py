@@ -1,0 +1,132 @@
+"""What a function could change besides the leaves, buffers and optimizers that a recording sees.
+
+Python code can append a loss to a list or count its calls.  A program would not do that again, so
+it is found while recording, and refused: lists, dicts, sets and plain objects that the function
+reaches (by its closure, its globals, its ``self``, its arguments) are compared before and after.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..engine.recording import Recorder, RecordingError
+from ..engine.value import Value
+
+__all__ = ["Surroundings"]
+
+PLAIN = (bool, int, float, str, bytes, type(None), np.generic)
+MOST = 2000
+"""So many objects are looked at; a data set in a list of lists is not gone through to its end."""
+
+
+class Surroundings:
+    """The mutable objects around a function, and what they held before it was recorded."""
+
+    def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
+        self.before: dict[int, tuple[str, Any, Any]] = {}
+        self.cells: list[tuple[str, Any, Any]] = []
+        stack = list(_reached(function))
+        stack.append(("arguments", arguments))
+        seen: set[int] = set()
+        while stack and len(seen) < MOST:
+            name, x = stack.pop()
+            if id(x) in seen or isinstance(x, (*PLAIN, Value, np.ndarray, types.ModuleType, type)):
+                continue
+            seen.add(id(x))
+            if isinstance(x, types.CellType):
+                self.cells.append((name, x, _content(x)))
+                stack.append((name, _content(x)))
+            elif isinstance(x, (types.FunctionType, types.MethodType)):
+                stack += list(_reached(x))
+            else:
+                held = _snapshot(x)
+                if held is None:
+                    if isinstance(x, tuple):
+                        stack += [(name, item) for item in x]
+                    continue
+                self.before[id(x)] = name, x, held
+                items = held.items() if isinstance(held, dict) else enumerate(held)
+                stack += [(f"{name}[{k!r}]" if isinstance(x, dict) else _member(name, k, x), item)
+                          for k, item in list(items)[:MOST]]  # fmt: skip
+
+    def check(self, recorder: Recorder) -> None:
+        """Raise if something was changed that a program would not change again.
+
+        Raises
+        ------
+        RecordingError
+            Naming what was changed.
+        """
+        handled = recorder.handled()
+        for name, cell, content in self.cells:
+            if _content(cell) is not content:
+                self._refuse(name)
+        for name, x, held in self.before.values():
+            if id(x) in handled or (hasattr(x, "__dict__") and id(vars(x)) in handled):
+                continue
+            now = _snapshot(x)
+            if not _same(held, now):
+                self._refuse(name)
+
+    def _refuse(self, name: str) -> None:
+        raise RecordingError(
+            f"the function changes {name}, which its program would not do again: return the "
+            "value and keep it outside, e.g. losses.append(step(x, y).item())"
+        )
+
+
+def _reached(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a function can reach, with the names by which it does."""
+    if isinstance(function, types.MethodType):
+        yield "self", function.__self__
+        function = function.__func__
+    code = getattr(function, "__code__", None)
+    if code is None:
+        inner = getattr(function, "__wrapped__", None)
+        if inner is not None:
+            yield from _reached(inner)
+        return
+    yield from zip(code.co_freevars, function.__closure__ or (), strict=False)
+    for name in code.co_names:
+        if name in function.__globals__:
+            yield name, function.__globals__[name]
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return None
+
+
+def _snapshot(x: Any) -> Any:
+    """Return a shallow copy of what a mutable object holds; None for others."""
+    if isinstance(x, (list, set)):
+        return list(x)
+    if isinstance(x, dict):
+        return dict(x)
+    module = type(x).__module__ or ""
+    if hasattr(x, "__dict__") and not module.startswith(("numpy", "builtins")):
+        return dict(vars(x))
+    return None
+
+
+def _member(name: str, k: Any, x: Any) -> str:
+    return f"{name}.{k}" if isinstance(k, str) else f"{name}[{k}]"
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Compare snapshots by identity: == of arrays and Values is something else."""
+    if type(a) is not type(b) or len(a) != len(b):
+        return False
+    if isinstance(a, dict):
+        return all(k in b and _is(v, b[k]) for k, v in a.items())
+    return all(map(_is, a, b))
+
+
+def _is(x: Any, y: Any) -> bool:
+    return x is y or (isinstance(x, PLAIN) and type(x) is type(y) and bool(x == y))
