@@ -94,12 +94,16 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/DATASET")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in DIR")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="train eagerly: slower, the same to rounding"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train or resume, report, and return 0, 1 (diverged) or 130 (Ctrl-C)."""
+    compile = not args.no_compile
     given = {name: getattr(args, name) for name in GIVEN if getattr(args, name) is not None}
     if args.resume is not None:
         for name in ("out", "overwrite"):
@@ -109,14 +113,14 @@ def run(args: argparse.Namespace) -> int:
                 )
         if args.dataset is not None:
             given["dataset"] = args.dataset
-        report = resume_classifier(args.resume, callbacks=[ProgressBar()], **given)
+        report = resume_classifier(args.resume, callbacks=[ProgressBar()], compile=compile, **given)
     else:
         if args.dataset is None:
             raise UsageError("DATASET is missing: digits, moons, circles, spirals, xor or a folder")
         settings = Settings.of(args.dataset, **given)
         folder = args.out or Path("runs", Path(args.dataset).resolve().name)
         report = train_classifier(
-            settings, folder, overwrite=args.overwrite, callbacks=[ProgressBar()]
+            settings, folder, overwrite=args.overwrite, callbacks=[ProgressBar()], compile=compile
         )
     if args.json:
         print(json.dumps(report.to_json()))

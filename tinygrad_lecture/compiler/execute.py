@@ -259,7 +259,7 @@ class Executable:
         n, classes = self.program.shape[i][0], params["classes"]
         start = self.name(np.arange(n) * classes, "index")
         labels = self.operand(args[0])
-        unsigned = self.name(self._array(args[0]).view(np.uint64), "unsigned")
+        unsigned = self.name(_unsigned(self._array(args[0])), "unsigned")
         refuse = self.name(_refuse_labels(classes), "refuse")
         self.names["maximum"] = np.maximum
         return [
@@ -328,6 +328,11 @@ class Executable:
         if type(x) is int:
             return self.program.shape[x] == ()
         return type(x) is View and x.shape == ()
+
+
+def _unsigned(labels: Any) -> Any:
+    """Return labels as unsigned numbers, in which negative ones are the largest."""
+    return labels.view(f"u{labels.dtype.itemsize}")
 
 
 def _refuse_labels(classes: int) -> Callable[[Any], None]:

@@ -344,8 +344,10 @@ class _Lifter:
         owner = np.repeat(np.arange(len(members)), lengths)
         owner, c, f, g = self._merged(owner, c, f, g)
         left, right = self._bases(f), self._bases(g)
-        swap = right < left
-        swap &= g >= 0
+        swap = (right < left) & (g >= 0)
+        inside = (right == left) & (g >= 0) & (f != g)
+        if inside.any():
+            swap[inside] = _crossed(f[inside], g[inside])
         f, g = np.where(swap, g, f), np.where(swap, f, g)
         left, right = np.where(swap, right, left), np.where(swap, left, right)
         key = left * (len(self.new) + 3) + right
@@ -741,6 +743,31 @@ def _distinct(x: Ints) -> tuple[Ints, Ints]:
 
 
 _WEIGHTS = np.random.default_rng(0).integers(1, 2**62, 4096) | 1
+
+
+def _crossed(f: Ints, g: Ints) -> NDArray[np.bool_]:
+    """Tell which products to turn around, so that the same things are left in all of them.
+
+    Factors of one place may still be of two kinds, weights and data, say: each is multiplied with
+    the other kind only.  Every factor is looked at as left and as right; what a product ties
+    together gets the same number, the smallest of all that are tied, until nothing changes.
+    """
+    ids, position = np.unique(np.concatenate([f, g]), return_inverse=True)
+    a, b = position[: len(f)], position[len(f) :]
+    n = len(ids)
+    label = np.arange(2 * n)  # as left: even; as right: odd
+    for _ in range(64):
+        before = label.copy()
+        for x, y in ((2 * a, 2 * b + 1), (2 * a + 1, 2 * b)):
+            low = np.minimum(label[x], label[y])
+            np.minimum.at(label, x, low)
+            np.minimum.at(label, y, low)
+        label = label[label]
+        if (label == before).all():
+            break
+    left = label[::2] < label[1::2]
+    crossed: NDArray[np.bool_] = ~left[a] & left[b]
+    return crossed
 
 
 def _classes(owner: Ints, key: Ints, m: int) -> Ints:

@@ -119,8 +119,8 @@ class Path:
         >>> f(3.0)
         (9.0, 6.0)
         >>> print(f.program.explain())
-        3 recorded ops became 3 statements: too narrow to lift, so it runs as straight-line Python
-        0 matrix products, 3 floating-point operations, 72 bytes moved, 72 bytes of memory
+        5 recorded ops became 2 statements: too narrow to lift, so it runs as straight-line Python
+        0 matrix products, 2 floating-point operations, 48 bytes moved, 72 bytes of memory
         """
         return explain(self, limit)
 
@@ -207,8 +207,10 @@ class Path:
         if cell.kind == "argument":
             text.lines.append(f"{name}[...] = {text.read(cell)}")
             return
-        self.own[cell] = memory
-        text.lines += [f"x = {text.read(cell)}", f"if x is not {name}:", f"    {name}[...] = x"]
+        # what objects outside hold is a view of its own: the engine marks it read-only
+        given = self.own[cell] = memory.view()
+        shown = text.name(given)
+        text.lines += [f"x = {text.read(cell)}", f"if x is not {shown}:", f"    {name}[...] = x"]
 
     def _nan_check(self) -> Callable[[], bool]:
         """Write the function that tells whether a nan came in or out.

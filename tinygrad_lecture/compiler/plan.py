@@ -197,6 +197,8 @@ def _moved(x: Any, where: list[int]) -> Any:
         return where[x]
     if type(x) is View:
         return x._replace(row=where[x.row])
+    if type(x) is Gather:
+        return Gather(np.array(where)[x.rows], x.offsets)
     return x
 
 

@@ -25,6 +25,7 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
     op, args, params, shape = program.op, program.args, program.params, program.shape
     rep = list(range(len(op)))
     zeros, ones = _constants(program)
+    partial = [False] * len(op) if exact else _partial_sums(program)
     for i, name in enumerate(op):
         ids = args[i]
         if not ids:
@@ -49,8 +50,9 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
                     if (name == "subtract" and b in zeros) or (name == "divide" and b in ones):
                         rep[i] = a
                         continue
-                rep[i] = found.setdefault((name, ids), i)
                 args[i] = (a, b)
+                if not partial[i]:
+                    rep[i] = found.setdefault((name, ids), i)
                 continue
         else:
             ids = tuple([rep[a] for a in ids])
@@ -66,6 +68,28 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
     program.outputs = [rep[i] for i in program.outputs]
     kept, position = drop_unused(program)
     return kept, [position[j] for j in rep]
+
+
+def _partial_sums(program: Program) -> list[bool]:
+    """Tell which scalar additions only feed one other addition.
+
+    These are left alone: where data repeat, two sums may begin alike, and with a common beginning
+    they would no longer look like the others of their kind.
+    """
+    op = program.op
+    uses = [0] * len(op)
+    summed = [False] * len(op)
+    for name, ids in zip(op, program.args, strict=True):
+        adding = name == "add" or name == "subtract"
+        for a in ids:
+            uses[a] += 1
+            summed[a] = adding
+    for i in program.outputs:
+        uses[i] += 2
+    return [
+        n == 1 and inner and (name == "add" or name == "subtract")
+        for n, inner, name in zip(uses, summed, op, strict=True)
+    ]
 
 
 def _constants(program: Program) -> tuple[set[int], set[int]]:

@@ -128,6 +128,7 @@ def train_classifier(
     *,
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
+    compile: bool = True,
 ) -> Report:
     """Train a classifier and write model, configuration, metrics and checkpoint into a folder.
 
@@ -140,6 +141,8 @@ def train_classifier(
         Whether the files of an earlier run in the folder may be replaced.
     callbacks : sequence of Callback
         For progress.
+    compile : bool, default True
+        Compile the training step; both ways give the same to rounding.
 
     Returns
     -------
@@ -166,7 +169,7 @@ def train_classifier(
     except OSError as error:
         raise UsageError(f"cannot write into {out}: {error.strerror or error}") from error
     _write_config(out, settings, data)
-    return _job(settings, data, out, callbacks, None)
+    return _job(settings, data, out, callbacks, None, compile)
 
 
 def resume_classifier(
@@ -174,6 +177,7 @@ def resume_classifier(
     *,
     epochs: int | None = None,
     callbacks: Sequence[Callback] = (),
+    compile: bool = True,
     **given: Any,
 ) -> Report:
     """Go on with the run in a folder, bit for bit as if it had not ended.
@@ -185,6 +189,8 @@ def resume_classifier(
     epochs : int, optional
         New number of epochs in all.
     callbacks : sequence of Callback
+    compile : bool, default True
+        As in `train_classifier`.
     **given
         Other settings by name: accepted only if they are what the run was started with.
 
@@ -224,11 +230,16 @@ def resume_classifier(
             f" {settings.epochs}"
         )
     _write_config(out, settings, data)
-    return _job(settings, data, out, callbacks, state)
+    return _job(settings, data, out, callbacks, state, compile)
 
 
 def _job(
-    settings: Settings, data: Splits, out: Path, callbacks: Sequence[Callback], state: Any
+    settings: Settings,
+    data: Splits,
+    out: Path,
+    callbacks: Sequence[Callback],
+    state: Any,
+    compile: bool,
 ) -> Report:
     begin = time.perf_counter()
     dtype = np.dtype(np.float32) if data.train[:1][0].dtype == np.float32 else np.dtype(np.float64)
@@ -251,6 +262,7 @@ def _job(
             metrics={"accuracy": accuracy},
             callbacks=[*callbacks, MetricsCSV(out / METRICS), Checkpoint(out / CHECKPOINT)],
             resume=state,
+            compile=compile,
         )
     except DivergenceError as error:
         run, message = error.run, str(error)

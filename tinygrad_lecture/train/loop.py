@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ..compiler import compile as compiled
 from ..engine import debug
 from ..errors import UsageError
 from ..nn import Module
@@ -66,6 +67,20 @@ class Run:
     best: Best | None = None
     means: RunningMeans = field(default_factory=RunningMeans)
     reason: str = "running"
+    take_step: Callable[[Any, Any], tuple[Any, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.take_step = self._step
+
+    def _step(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        """Take one training step; return outputs and loss.  A loss of inf or nan moves nothing."""
+        self.optimizer.zero_grad()
+        output = self.model(inputs)
+        value = self.loss(output, targets)
+        if np.isfinite(value):
+            value.backward()
+            self.optimizer.step()
+        return output, value
 
     def stop(self, reason: str) -> None:
         """Ask for an end after the current epoch; called by callbacks."""
@@ -168,6 +183,7 @@ def fit(
     mode: Literal["min", "max"] = "min",
     callbacks: Sequence[Callback] = (),
     resume: Mapping[str, Any] | None = None,
+    compile: bool = False,
 ) -> Run:
     """Train a model, and end with the weights of its best epoch (L13, L16, L18, L43).
 
@@ -199,6 +215,10 @@ def fit(
         Whether small or large is better; of equal epochs the first is best.
     callbacks : sequence of Callback
         Called in this order.
+    compile : bool, default False
+        Compile the step (`tinygrad_lecture.compile`): several times faster for small networks, and
+        the same to rounding.  It is recorded once per batch size; model and loss must not change
+        anything but parameters, buffers and what the optimizer keeps.
     resume : dict, optional
         What `load_checkpoint` gave: training goes on from there, bit for bit as if it had never
         ended.
@@ -235,6 +255,8 @@ def fit(
         model, loss, optimizer, train, validation, epochs, dict(metrics or {}),
         monitor or ("train_loss" if validation is None else "val_loss"), mode, tuple(callbacks),
     )  # fmt: skip
+    if compile:
+        run.take_step = compiled(run._step)
     if resume is not None:
         run.load_state_dict(resume)
     initial = model.state_dict()
@@ -266,9 +288,7 @@ def _epoch(run: Run) -> None:
     run.model.train()
     run.means = RunningMeans()
     for batch, (inputs, targets) in enumerate(run.train, start=1):
-        run.optimizer.zero_grad()
-        output = run.model(inputs)
-        value = run.loss(output, targets)
+        output, value = run.take_step(inputs, targets)
         number = value.item()
         if not math.isfinite(number):
             raise DivergenceError(
@@ -276,8 +296,6 @@ def _epoch(run: Run) -> None:
                 f" {batch}): {_first_bad_op(run, inputs, targets)}",
                 run,
             )
-        value.backward()
-        run.optimizer.step()
         run.step += 1
         run.means.add(len(targets), measure(output, targets, run.loss, number, run.metrics))
         for callback in run.callbacks:
