@@ -67,6 +67,11 @@ LONG = 512
 """Sums of more terms are not multiplied out: a chain of such would take quadratic time."""
 
 
+def _has_inverse(x: float) -> bool:
+    """Whether to divide by x is, to rounding, to multiply by its inverse."""
+    return 1e-300 < abs(x) < 1e300
+
+
 def _is_multiple(terms: _Terms) -> bool:
     """Whether a sum is a coefficient times one thing."""
     return len(terms.first) == 1 and terms.second[0] < 0 and terms.first[0] >= 0
@@ -215,6 +220,10 @@ class _Lifter:
                 terms = _Terms()
                 include(terms, -1.0, ids[0])
                 sums[i] = terms
+            elif name == "divide" and is_const[ids[1]] and _has_inverse(values[ids[1]]):
+                terms = _Terms()
+                include(terms, 1.0 / values[ids[1]], ids[0], scaling=True)
+                sums[i] = terms
         self._drop_unread_sums(n)
 
     def _drop_unread_sums(self, n: int) -> None:
@@ -298,14 +307,17 @@ class _Lifter:
 
     def _level(self, rows: list[int]) -> None:
         """Lift the scalar ops of one level."""
-        kinds: dict[str, list[int]] = defaultdict(list)
+        kinds: dict[Any, list[int]] = defaultdict(list)
         summed = []
+        op, args, is_const = self.old.op, self.old.args, self.is_const
         for i in rows:
             if i in self.sums:
                 summed.append(i)
+            elif op[i] == "power" and is_const[args[i][1]]:
+                kinds["power", float(self.value[args[i][1]])].append(i)
             else:
-                kinds[self.old.op[i]].append(i)
-        for name, members in kinds.items():
+                kinds[op[i], None].append(i)
+        for (name, _), members in kinds.items():
             self._elementwise(name, np.array(members))
         if summed:
             self._sums(summed)
@@ -323,14 +335,43 @@ class _Lifter:
             rest = np.flatnonzero(counts[inverse] < SMALL)
         for chosen in [*classes, rest]:
             if chosen.size:
-                keys = [k for a in args[chosen].T[::-1] for k in (self.offset[a], self.base[a])]
-                chosen = chosen[np.lexsort(keys)]
-                operands = tuple(self._operand(a) for a in args[chosen].T)
-                row = self.new.add(
-                    name, operands, None, (len(chosen),), count=len(chosen),
-                    note=f"{len(chosen)} × {name}",
-                )  # fmt: skip
+                columns = [a for a in args[chosen].T if not self.is_const[a].all()]
+                order, shape = self._layout(columns)
+                chosen = chosen[order]
+                operands = tuple(self._operand(a.reshape(shape)) for a in args[chosen].T)
+                row = self._emit(name, operands, shape)
                 self._place(members[chosen], row)
+
+    def _emit(self, name: str, operands: tuple[Any, ...], shape: tuple[int, ...]) -> int:
+        """Append an elementwise row; third powers as products, which are faster."""
+        n = math.prod(shape)
+        if name == "power" and operands[1] == 3.0 and type(operands[1]) is float:
+            x = operands[0]
+            squared = self.new.add("multiply", (x, x), None, shape, count=n, note=f"{n} × square")
+            return self.new.add("multiply", (squared, x), None, shape, count=n, note=f"{n} × cube")
+        return self.new.add(name, operands, None, shape, count=n, note=f"{n} × {name}")
+
+    def _layout(self, columns: list[Ints]) -> tuple[Ints, tuple[int, ...]]:
+        """Return the order in which to put ops with these operands, and the shape of the result.
+
+        An operand that is all of a matrix, each element once, leads: then others that go along
+        its rows or columns are read by strides.  Otherwise the order is that of the first.
+        """
+        n = len(columns[0]) if columns else 0
+        if not columns:
+            return np.arange(1), (1,)
+        for x in columns:
+            base = int(self.base[x[0]])
+            if base < 0 or self.is_const[x].any() or len(self.new.shape[base]) != 2:
+                continue
+            if self.new.size(base) != n or min(self.new.shape[base]) < 2:
+                continue
+            if (self.base[x] == base).all():
+                order = np.argsort(self.offset[x], kind="stable")
+                if (self.offset[x][order] == np.arange(n)).all():
+                    return order, self.new.shape[base]
+        keys = [k for x in columns[::-1] for k in (self.offset[x], self.base[x])]
+        return np.lexsort(keys), (n,)
 
     # ------------------------------------------------------------------------------- sums
 
@@ -506,14 +547,16 @@ class _Lifter:
         rows = np.array(old.args[i])
         size = math.prod(shape)
         order = np.argsort(places)
-        operand = self._operand(rows[order])
         if len(places) == size and old.dtype[i] == FLOAT:
-            if type(operand) is View and operand.strides == (1,):
-                self._keep(i, View(operand.row, operand.offset, shape, strides_of(shape)))
+            operand = self._operand(rows[order].reshape(shape))
+            if type(operand) is View and operand.strides == strides_of(shape):
+                self._keep(i, operand)
                 return
-            row = new.add("copy", (operand,), None, (size,), count=0, note="scalars to an array")
-        else:
-            row = new.add(
+            row = new.add("copy", (operand,), None, shape, count=0, note="scalars to an array")
+            self._keep(i, row)
+            return
+        operand = self._operand(rows[order])
+        row = new.add(
                 "scatter", (operand,), {"places": places[order]}, (size,), old.dtype[i], 0,
                 "scalars to an array",
             )  # fmt: skip
@@ -569,17 +612,13 @@ class _SumClass:
                     self.lifter._place(self.rows, total, slots)
                     return
         else:
-            keys: list[Ints] = []
-            for part in self.parts[::-1]:
-                for x in (part.g[:, 0], part.f[:, 0]):
-                    if x[0] >= 0:
-                        keys += [self.lifter.offset[x], self.lifter.base[x]]
+            columns = [x for part in self.parts for x in (part.f[:, 0], part.g[:, 0]) if x[0] >= 0]
             shape, rest = (m,), self.parts
             grid = self._grid(lead) if lead.products else None
             if grid is not None:
                 shape, slots = grid
             else:
-                order = np.lexsort(keys) if keys else np.arange(m)
+                order, shape = self.lifter._layout(columns) if columns else (slots, shape)
                 slots[order] = np.arange(m)
         order = np.empty(m, np.int64)
         order[slots] = np.arange(m)

@@ -16,6 +16,10 @@ from .program import Program
 __all__ = ["drop_unused", "simplify"]
 
 COMMUTE = {"add", "multiply", "maximum", "minimum", "hypot", "equal", "not_equal"}
+TURNED = {
+    "less": "greater", "less_equal": "greater_equal", "greater": "less",
+    "greater_equal": "less_equal",
+}  # fmt: skip
 SAME = {"identity", "reshape", "broadcast_to", "astype", "transpose"}
 
 
@@ -24,7 +28,7 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
     found: dict[Any, int] = {}
     op, args, params, shape = program.op, program.args, program.params, program.shape
     rep = list(range(len(op)))
-    zeros, ones = _constants(program)
+    zeros, ones, powers = _constants(program)
     partial = [False] * len(op) if exact else _partial_sums(program)
     for i, name in enumerate(op):
         ids = args[i]
@@ -45,6 +49,19 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
                         rep[i] = b if a in zeros else a
                         continue
                     ids = (a, b) if a < b else (b, a)
+                elif name == "power" and not exact and b in powers:
+                    exponent = powers[b]
+                    if exponent == 1.0:
+                        rep[i] = a
+                        continue
+                    op[i] = name = "multiply" if exponent == 2.0 else "sqrt"
+                    args[i] = ids = (a, a) if exponent == 2.0 else (a,)
+                    rep[i] = found.setdefault((name, *ids) if exponent != 2.0 else (name, ids), i)
+                    continue
+                elif name in TURNED and a > b:  # x > y and y < x are the same question
+                    op[i] = name = TURNED[name]
+                    a, b = b, a
+                    ids = (a, b)
                 else:
                     ids = (a, b)
                     if (name == "subtract" and b in zeros) or (name == "divide" and b in ones):
@@ -54,6 +71,11 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
                 if not partial[i]:
                     rep[i] = found.setdefault((name, ids), i)
                 continue
+        elif name == "square" and not exact and not shape[i]:
+            a = rep[ids[0]]
+            op[i], args[i] = "multiply", (a, a)
+            rep[i] = found.setdefault(("multiply", (a, a)), i)
+            continue
         else:
             ids = tuple([rep[a] for a in ids])
         args[i] = ids
@@ -92,9 +114,9 @@ def _partial_sums(program: Program) -> list[bool]:
     ]
 
 
-def _constants(program: Program) -> tuple[set[int], set[int]]:
-    """Return the rows of the scalar constants 0 and 1."""
-    zeros, ones = set(), set()
+def _constants(program: Program) -> tuple[set[int], set[int], dict[int, float]]:
+    """Return the rows of the scalar constants 0 and 1, and of exponents that are simple."""
+    zeros, ones, powers = set(), set(), {}
     for i, name in enumerate(program.op):
         if name == "const" and program.shape[i] == ():
             value = program.params[i]["value"]
@@ -102,7 +124,9 @@ def _constants(program: Program) -> tuple[set[int], set[int]]:
                 zeros.add(i)
             elif value == 1.0:
                 ones.add(i)
-    return zeros, ones
+            if value in (0.5, 1.0, 2.0):
+                powers[i] = value
+    return zeros, ones, powers
 
 
 def _same(program: Program, i: int, name: str, ids: tuple[int, ...], exact: bool) -> int | None:

@@ -129,6 +129,7 @@ class Recorder:
     _saved: dict[int, tuple[Value, Any]] = field(default_factory=dict)
     _adopted: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = field(default_factory=dict)
     _inner: list[Value] = field(default_factory=list)
+    _copies: dict[int, Value] = field(default_factory=dict)
     _generators: dict[int, tuple[np.random.Generator, Any]] = field(default_factory=dict)
     marks: list[tuple[Any, Any]] = field(default_factory=list)
     _argument_of: dict[int, int] = field(default_factory=dict)
@@ -225,6 +226,7 @@ class Recorder:
         """Make `v` a new leaf with the traced data of `source`: ``Value(traced)``."""
         v._data, v._op, v._a, v._b = source._data, DETACH, (source,), {}
         v._p, v._q = (source._data,), ()
+        self._copies[id(v)] = v
 
     def rebind(self, v: Value, fresh: Any) -> Any:
         """Note ``v.data = fresh``; return the bare data."""
@@ -272,13 +274,15 @@ class Recorder:
         """Record a backward pass: leaves gain the adjoint, inner values show it."""
         start = seed if isinstance(seed, Value) else seed_of(root, seed)
         nodes = sweep.collect([root])
-        wanted = nodes.keys() - self.sources
+        wanted = {
+            n
+            for n, v in nodes.items()
+            if (v._op is None or id(v) in self._copies) and n not in self.sources
+        }
         adjoint = sweep.reverse_recorded(nodes, [(root, start)], wanted=wanted)
         for n, v in nodes.items():
-            if n not in wanted:
-                continue
             g = adjoint.get(n)
-            if v._op is None or v._op is DETACH:
+            if n in wanted:
                 g = np.zeros_like(v._data) if g is None and type(v._data) is not float else g
                 g = 0.0 if g is None else g
                 old = self.adjoint(v)

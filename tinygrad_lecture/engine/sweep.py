@@ -397,8 +397,8 @@ def reverse_recorded(
             row = v._op
             for i, a in tracked(v):
                 m = a._n
-                if m < floor or (live is not None and m not in live):
-                    continue
+                if m < floor or (a._q == () if live is None else m not in live):
+                    continue  # nothing below wants it
                 if type(v._p) is float:
                     text = row.derivatives[i]
                     if text == "1.0":
