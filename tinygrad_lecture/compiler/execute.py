@@ -52,7 +52,11 @@ class Executable:
         What the text of `run` refers to.
     early, late : list of str
         The text of `run`, and of `commit`.
+    eager_errors : tuple of exception types
+        What `run` raises where an eager call goes on.
     """
+
+    eager_errors: tuple[type[Exception], ...] = (ArithmeticError,)
 
     def __init__(self, program: Program, guards: Sequence[tuple[Any, bool]] = ()) -> None:
         self.program = program
@@ -194,6 +198,9 @@ class Executable:
         if op in ("input", "inputs", "draw", "const"):
             return []
         out = self.operand(i)
+        if op == "matmul" and self._suits_dot(i, args):
+            left, right = (self._array(x) if type(x) is not np.ndarray else x for x in args)
+            return [f"{self.name(left.dot, 'dot')}({self.name(right, 'c')}, {out})"]
         if op in UFUNCS and not params.get("_row"):
             return [self._ufunc(i, op, args, out)]
         method = getattr(self, f"_{op}", None)
@@ -201,6 +208,22 @@ class Executable:
             result: list[str] = method(i, args, params, out)
             return result
         return self._call(i, args, params, out)
+
+    def _suits_dot(self, i: int, args: Any) -> bool:
+        """Whether ndarray.dot, which is called faster than matmul, takes these matrices."""
+        kinds = [self.program.dtype[i]]
+        for x in args:
+            if type(x) is np.ndarray:
+                kinds.append(x.dtype)
+            elif type(x) in (int, View):
+                kinds.append(self._dtype(x))
+            else:
+                return False
+        two = all(len(np.shape(x) if type(x) is np.ndarray else self._shape(x)) == 2 for x in args)
+        return two and len(self.program.shape[i]) == 2 and len(set(kinds)) == 1
+
+    def _shape(self, x: Any) -> tuple[int, ...]:
+        return self.program.shape[x] if type(x) is int else x.shape
 
     def _ufunc(self, i: int, op: str, args: Any, out: str) -> str:
         dtype = self.program.dtype[i]

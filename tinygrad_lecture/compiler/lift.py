@@ -117,7 +117,7 @@ class _Lifter:
                     if not self.scalar[i]:
                         self._array(i)
         self.new.outputs = [self._output(i) for i in old.outputs]
-        return self.new
+        return _multiples_together(self.new)
 
     def _constants(self) -> None:
         for i, name in enumerate(self.old.op):
@@ -568,6 +568,74 @@ class _Lifter:
         if type(operand) in (int, View):
             return operand
         return self.new.add("const", (), {"value": operand}, count=0)
+
+
+def _multiples_together(old: Program) -> Program:
+    """Compute multiples of parts of one result in one go, if together they are most of it.
+
+    Every weight's gradient has a term of the regularizer, say, and all weights are one input.
+    """
+    found: dict[Any, list[int]] = defaultdict(list)
+    for i, args in enumerate(old.args):
+        if old.op[i] == "multiply" and type(args[1]) is float and type(args[0]) is View:
+            source = args[0].row
+            if old.op[source] in ("input", "inputs") and old.dtype[source] == FLOAT:
+                found[source, args[1]].append(i)
+    chosen = {
+        key: rows
+        for key, rows in found.items()
+        if len(rows) > 1 and 2 * sum(old.size(i) for i in rows) >= old.size(key[0])
+    }
+    if not chosen:
+        return old
+    new = Program()
+    where: list[Any] = []
+    made: dict[Any, int] = {}
+    part = {i: key for key, rows in chosen.items() for i in rows}
+    for i in range(len(old)):
+        key = part.get(i)
+        if key is None:
+            where.append(new.copy_row(old, i, tuple(_through(x, where) for x in old.args[i])))
+            continue
+        if key not in made:
+            n = old.size(key[0])
+            args = (View(where[key[0]], 0, (n,), (1,)), key[1])
+            made[key] = new.add("multiply", args, None, (n,), count=n, note=f"{n} multiples")
+        where.append(old.args[i][0]._replace(row=made[key]))
+    new.outputs = [_through(x, where) for x in old.outputs]
+    return new
+
+
+def _through(x: Any, where: list[Any]) -> Any:
+    """Return an operand where its row became a part of another."""
+    if type(x) is int:
+        return where[x]
+    if type(x) is Gather:
+        rows, offsets = x.rows.copy(), x.offsets.copy()
+        for r in np.unique(x.rows).tolist():
+            here = x.rows == r
+            if type(where[r]) is View:
+                inside = element_offsets(where[r]).reshape(-1)
+                rows[here], offsets[here] = where[r].row, inside[x.offsets[here]]
+            else:
+                rows[here] = where[r]
+        return Gather(rows, offsets)
+    if type(x) is not View:
+        return x
+    target = where[x.row]
+    if type(target) is int:
+        return x._replace(row=target)
+    inside = element_offsets(target).reshape(-1)
+    offsets = inside[element_offsets(x)]
+    return as_view(target.row, offsets) or Gather(np.full(offsets.shape, target.row), offsets)
+
+
+def element_offsets(view: View) -> Ints:
+    """Return the offset of every element of a view."""
+    offsets: Any = view.offset
+    for axis, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)):
+        offsets = offsets + (np.arange(n) * s).reshape((n,) + (1,) * (len(view.shape) - axis - 1))
+    return np.asarray(offsets)
 
 
 class _Part:

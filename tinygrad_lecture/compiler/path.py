@@ -21,7 +21,8 @@ from ..engine.recording import Cell
 from ..engine.value import Value, leaf, new, next_number
 from .execute import Executable
 from .explain import explain, figures, source
-from .program import Program
+from .plan import KEPT
+from .program import Program, rows_of
 from .record import Recording
 from .straight import StraightCode
 
@@ -213,32 +214,51 @@ class Path:
         text.lines += [f"x = {text.read(cell)}", f"if x is not {shown}:", f"    {name}[...] = x"]
 
     def _nan_check(self) -> Callable[[], bool]:
-        """Write the function that tells whether a nan came in or out.
+        """Write the function that tells whether a nan came out, or in where it could be hidden.
 
-        Then an eager backward pass may differ: it keeps zero adjoints at zero, where 0·nan is nan.
-        What comes out is looked at; what comes in, only if `where` can hide it on the way.
+        Then an eager call may answer otherwise: its backward pass keeps a zero adjoint at zero,
+        where 0·inf and 0·nan are nan.  Whatever turned out like this goes on as a nan to the
+        results, or to what the updates at the end start from.  Only `where` hides a nan that came
+        in.
         """
         exe, program, text = self.exe, self.program, Text()
-        late = program.late if program.late >= 0 else len(program)
-        checks = []
-        for row, _ in self.results:
-            if row is None or not self._is_scalar(row):
-                continue
-            if isinstance(exe, StraightCode):
-                result = f"{text.name(exe.results)}[{exe.slot[row]}]"
-                checks.append(f"{result} != {result}")
-            elif (row if type(row) is int else row.row) < late:
-                array = exe.array(row) if type(row) is int else exe.view(row)
-                checks.append(f"isnan({text.name(array)}.item())")
-        if "where" in program.op and program.place:
-            for i, op in enumerate(program.op):
-                if op in ("input", "inputs") and program.dtype[i].kind == "f":
-                    flat = text.name(exe.array(i).reshape(-1))
-                    checks.append(f"isnan({flat}.dot({flat}))")
         text.names["isnan"] = math.isnan
-        text.lines.append(f"return {' or '.join(checks) or 'False'}")
+        if isinstance(exe, StraightCode):
+            rows = [row for row, _ in self.results] + [row for _, row, _ in self.written]
+            for row in dict.fromkeys(row for row in rows if row is not None):
+                x = f"{text.name(exe.results)}[{exe.slot[row]}]"
+                whole = not program.shape[row]
+                text.lines.append(f"x = {x}" if whole else f"x = {x}.ravel()")
+                text.lines.append(f"if {'x != x' if whole else 'isnan(x.dot(x))'}: return True")
+        else:
+            for row in self._checked_rows():
+                flat = exe.array(row).reshape(-1)
+                name = text.name(flat)
+                if flat.size == 1:
+                    text.lines.append(f"if isnan({name}.item()): return True")
+                else:
+                    dot = text.name(flat.dot)
+                    text.lines.append(f"if isnan({dot}({name})): return True")
+        text.lines.append("return False")
         check: Callable[[], bool] = text.function("unknown", "")
         return check
+
+    def _checked_rows(self) -> list[int]:
+        """Return the rows of which one is nan if an operation was invalid."""
+        program = self.program
+        late = program.late if program.late >= 0 else len(program)
+        read = [row for row, _ in self.results] + [row for _, row, _ in self.written]
+        read += [x for i in range(late, len(program)) for x in program.args[i]]
+        rows = {r for x in read if x is not None for r in rows_of(x)}
+        computed = {r for r in rows if program.op[r] not in KEPT and r < late}
+        if "where" in program.op:
+            computed |= {i for i, op in enumerate(program.op) if op in ("input", "inputs")}
+        inside = {m for r in computed if program.op[r] == "pack" for m in program.args[r]}
+        return sorted(
+            r for r in computed - inside
+            if program.dtype[r].kind == "f" and program.size(r)
+            and not program.place[r].memory.startswith("block")
+        )  # fmt: skip
 
     def _checker(self) -> Callable[[Any], bool]:
         """Write the function that tells whether what was fixed is as it was while recording."""
@@ -378,24 +398,20 @@ class Path:
         for rng, memory in self.draws:
             np.random.default_rng(rng).random(out=memory)
         exe = self.exe
-        try:
-            with np.errstate(invalid="raise", divide="ignore", over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
+            try:
                 held = exe.run()
-        except ArithmeticError as error:
-            self._rewind(states)
-            raise FloatingPointError from error
-        except BaseException:
-            self._rewind(states)
-            raise
-        if held is False:
-            self._rewind(states)
-            return MISS
-        if self.unknown():
-            self._rewind(states)
-            raise FloatingPointError("the result is not a number")
-        if exe.late:
-            with np.errstate(all="ignore"):
-                exe.commit()
+                if held is not False and self.unknown():
+                    raise FloatingPointError("the result is not a number")
+            except BaseException as error:
+                self._rewind(states)
+                if isinstance(error, exe.eager_errors):
+                    raise FloatingPointError from error
+                raise
+            if held is False:
+                self._rewind(states)
+                return MISS
+            exe.commit()
         self.calls += 1
         answer = self.write_back(flat)
         if self.lent and not self.watched:

@@ -48,6 +48,7 @@ class StraightCode:
     """
 
     late: Sequence[str] = ()
+    eager_errors: tuple[type[Exception], ...] = (ArithmeticError, ValueError)  # Python's floats
 
     def __init__(self, program: Program, guards: Sequence[tuple[int, bool]] = ()) -> None:
         self.program = program
