@@ -23,13 +23,19 @@ INTEGER = np.dtype(np.intp)
 
 def expand(program: Program) -> Program:
     """Return the program with composite rows of arrays written out."""
-    if not any(program.shape):
+    if not any(map(_concerns, program.op, program.shape, program.args, [program] * len(program))):
         return program
     writer = _Writer(program)
     for i in range(len(program)):
         writer.row(i)
     writer.new.outputs = [writer.where[i] for i in program.outputs]
     return writer.new
+
+
+def _concerns(op: str, shape: Any, args: Any, program: Program) -> bool:
+    """Whether a row is of arrays, and of a kind that is written out."""
+    arrays = shape or any(program.shape[a] for a in args)
+    return bool(args) and bool(arrays) and (op in RULES or program.dtype[args[0]] != FLOAT)
 
 
 class _Writer:

@@ -41,28 +41,6 @@ def lift(program: Program) -> Program | None:
     return _Lifter(program).run()
 
 
-class _Terms:
-    """The terms of a sum: coefficients, first factors, second factors (-1: none)."""
-
-    __slots__ = ("coefficients", "first", "second")
-
-    def __init__(self) -> None:
-        self.coefficients: list[float] = []
-        self.first: list[int] = []
-        self.second: list[int] = []
-
-    def add(self, c: float, a: int, b: int) -> None:
-        self.coefficients.append(c)
-        self.first.append(a)
-        self.second.append(b)
-
-    def extend(self, other: _Terms, sign: float) -> None:
-        c = other.coefficients
-        self.coefficients += c if sign == 1.0 else [sign * x for x in c]
-        self.first += other.first
-        self.second += other.second
-
-
 LONG = 512
 """Sums of more terms are not multiplied out: a chain of such would take quadratic time."""
 
@@ -72,9 +50,13 @@ def _has_inverse(x: float) -> bool:
     return 1e-300 < abs(x) < 1e300
 
 
-def _is_multiple(terms: _Terms) -> bool:
+Terms = list[tuple[float, int, int]]
+"""The terms of a sum: coefficient, first factor, second factor; -1 where there is none."""
+
+
+def _is_multiple(terms: Terms) -> bool:
     """Whether a sum is a coefficient times one thing."""
-    return len(terms.first) == 1 and terms.second[0] < 0 and terms.first[0] >= 0
+    return len(terms) == 1 and terms[0][2] < 0 <= terms[0][1]
 
 
 class _Lifter:
@@ -95,6 +77,8 @@ class _Lifter:
         self.whole: dict[int, Any] = {}  # operand that an array row became: an int or a View
         self.is_const = np.zeros(n, bool)
         self.value = np.zeros(n)
+        self.size = n
+        self.made: dict[float, int] = {}
         self.const_row = -1
 
     # ------------------------------------------------------------------------------ driver
@@ -108,6 +92,7 @@ class _Lifter:
         levels = self._levels()
         if not any(old.shape) and len(old) < NARROW * len(levels):
             return None
+        self._flatten(levels)
         for rows in levels:
             scalars = [i for i in rows if self.scalar[i]]
             if scalars:
@@ -139,7 +124,7 @@ class _Lifter:
     # ---------------------------------------------------------------------------- sums
 
     def _find_sums(self) -> None:
-        """Turn chains of additions into sums; `sums` holds their terms, `dead` what they took."""
+        """Turn chains of additions into sums; `sums` holds the terms of those that remain."""
         old = self.old
         op, args = old.op, old.args
         n = len(old)
@@ -149,127 +134,130 @@ class _Lifter:
                 uses[a] += 1
         for i in old.outputs:
             uses[i] += 2
-        self.sums: dict[int, _Terms] = {}
-        self.dead = dead = bytearray(n)
+        self.sums: dict[int, Terms] = {}
         sums, is_const = self.sums, self.is_const.tolist()
         values = self.value.tolist()
-        shape, params = old.shape, old.params
+        known_sum = sums.get
 
-        def factor(a: int) -> tuple[float, int]:
-            """Return a factor as a coefficient times what it is a multiple of."""
-            c = 1.0
-            while (
-                (known := sums.get(a)) is not None
-                and _is_multiple(known)
-                and (uses[a] == 1 or known.coefficients[0] == 1.0)
-            ):
-                c *= known.coefficients[0]
-                a = known.first[0]
-            return c, a
-
-        def include(terms: _Terms, sign: float, a: int, *, scaling: bool = False) -> None:
-            known = sums.get(a)
-            linear = scaling and known is not None and max(known.second) < 0
+        def include(terms: Terms, sign: float, a: int, *, scaling: bool = False) -> None:
+            known = known_sum(a)
             if known is None:
-                if is_const[a]:
-                    terms.add(sign * values[a], -1, -1)
-                else:
-                    terms.add(sign, a, -1)
+                terms.append((sign * values[a], -1, -1) if is_const[a] else (sign, a, -1))
             elif _is_multiple(known) or (
                 uses[a] == 1
-                and (linear or not scaling)
-                and (sign == 1.0 or len(known.first) <= LONG)
+                and (not scaling or all(b < 0 for _, _, b in known))
+                and (sign == 1.0 or len(known) <= LONG)
             ):
-                if uses[a] == 1:
-                    dead[a] = 1
-                terms.extend(known, sign)
+                terms += known if sign == 1.0 else [(sign * c, f, g) for c, f, g in known]
             else:
-                terms.add(sign, a, -1)
+                terms.append((sign, a, -1))
 
-        for i, name in enumerate(op):
-            if shape[i] or params[i] or not args[i]:
+        for i, scalar in enumerate(self.scalar):
+            if not scalar:
                 continue
-            ids = args[i]
+            name, ids = op[i], args[i]
             if name == "multiply":
                 a, b = ids
-                terms = _Terms()
                 if is_const[a] or is_const[b]:
-                    include(
-                        terms,
-                        values[b if is_const[b] else a],
-                        a if is_const[b] else b,
-                        scaling=True,
-                    )
-                else:
-                    (c, a), (d, b) = factor(a), factor(b)
-                    terms.add(c * d, a, b)
-                sums[i] = terms
+                    terms: Terms = []
+                    c, x = (values[b], a) if is_const[b] else (values[a], b)
+                    include(terms, c, x, scaling=True)
+                    sums[i] = terms
+                    continue
+                c = 1.0
+                known = known_sum(a)
+                while known is not None and _is_multiple(known):
+                    if uses[a] != 1 and known[0][0] != 1.0:
+                        break
+                    c *= known[0][0]
+                    a = known[0][1]
+                    known = known_sum(a)
+                known = known_sum(b)
+                while known is not None and _is_multiple(known):
+                    if uses[b] != 1 and known[0][0] != 1.0:
+                        break
+                    c *= known[0][0]
+                    b = known[0][1]
+                    known = known_sum(b)
+                sums[i] = [(c, a, b)]
             elif name == "add" or name == "subtract":
                 a, b = ids
-                known = sums.get(a)
+                known = known_sum(a)
                 if known is not None and uses[a] == 1:
                     terms = known  # taken over whole: a chain of n additions costs n steps
-                    dead[a] = 1
                     del sums[a]
                 else:
-                    terms = _Terms()
+                    terms = []
                     include(terms, 1.0, a)
                 include(terms, 1.0 if name == "add" else -1.0, b)
                 sums[i] = terms
             elif name == "negative":
-                terms = _Terms()
+                terms = []
                 include(terms, -1.0, ids[0])
                 sums[i] = terms
             elif name == "divide" and is_const[ids[1]] and _has_inverse(values[ids[1]]):
-                terms = _Terms()
+                terms = []
                 include(terms, 1.0 / values[ids[1]], ids[0], scaling=True)
                 sums[i] = terms
-        self._drop_unread_sums(n)
 
-    def _drop_unread_sums(self, n: int) -> None:
-        """Drop what no remaining row reads, now that sums have taken others over."""
-        old, needed = self.old, bytearray(n)
+    def _levels(self) -> list[list[int]]:
+        """Return the rows that are still read, by their longest path from the inputs."""
+        old, sums, args = self.old, self.sums, self.old.args
+        n = len(old)
+        needed = bytearray(n + 1)  # one more, for the factor -1
         for i in old.outputs:
             needed[i] = 1
         for i in range(n - 1, -1, -1):
-            if not needed[i]:
-                continue
-            terms = self.sums.get(i)
-            if terms is None:
-                for a in old.args[i]:
-                    needed[a] = 1
-            else:
-                for a in terms.first:
-                    if a >= 0:
+            if needed[i]:
+                terms = sums.get(i)
+                if terms is None:
+                    for a in args[i]:
                         needed[a] = 1
-                for b in terms.second:
-                    if b >= 0:
-                        needed[b] = 1
-        self.needed = needed
-
-    def _levels(self) -> list[list[int]]:
-        """Return the rows that remain, by their longest path from the inputs."""
-        old, sums, needed = self.old, self.sums, self.needed
-        level = [0] * len(old)
-        by_level: dict[int, list[int]] = defaultdict(list)
-        for i, ids in enumerate(old.args):
+                else:
+                    for _, a, b in terms:
+                        needed[a] = needed[b] = 1
+        level = [0] * (n + 1)
+        by_level: list[list[int]] = [[]]
+        shape, op = old.shape, old.op
+        for i, ids in enumerate(args):
             if not needed[i]:
                 continue
             if not ids:
-                if old.shape[i] or old.op[i] == "draw":  # scalar inputs have their place already
+                if shape[i] or op[i] == "draw":  # scalar inputs have their place already
                     by_level[0].append(i)
                 continue
             terms = sums.get(i)
+            at = 0
             if terms is None:
-                at = max([level[a] for a in ids]) + 1
+                for a in ids:
+                    if level[a] > at:
+                        at = level[a]
             else:
-                at = 1 + max(
-                    max([level[a] for a in terms.first if a >= 0], default=0),
-                    max([level[b] for b in terms.second if b >= 0], default=0),
-                )
+                for _, a, b in terms:
+                    if level[a] > at:
+                        at = level[a]
+                    if level[b] > at:
+                        at = level[b]
+            at += 1
             level[i] = at
+            if at >= len(by_level):
+                by_level.append([])
             by_level[at].append(i)
-        return [by_level[k] for k in sorted(by_level)]
+        return [rows for rows in by_level if rows]
+
+    def _flatten(self, levels: list[list[int]]) -> None:
+        """Lay the terms of all sums end to end, level by level."""
+        sums = self.sums
+        order = [i for rows in levels for i in rows if i in sums]
+        terms = [sums[i] for i in order]
+        lengths = np.array([len(t) for t in terms], np.int64)
+        ends = np.cumsum(lengths)
+        self.term_start = dict(zip(order, (ends - lengths).tolist(), strict=True))
+        self.term_count = dict(zip(order, lengths.tolist(), strict=True))
+        columns = list(zip(*itertools.chain.from_iterable(terms), strict=True)) or [(), (), ()]
+        self.c = np.array(columns[0], np.float64)
+        self.f = np.array(columns[1], np.int64)
+        self.g = np.array(columns[2], np.int64)
 
     # -------------------------------------------------------------------------- operands
 
@@ -377,11 +365,11 @@ class _Lifter:
 
     def _sums(self, members: list[int]) -> None:
         """Lift the sums of one level: classes of like sums, then what is irregular."""
-        sums = self.sums
-        lengths = np.array([len(sums[i].first) for i in members])
-        c = np.array([x for i in members for x in sums[i].coefficients])
-        f = np.array([x for i in members for x in sums[i].first])
-        g = np.array([x for i in members for x in sums[i].second])
+        count = self.term_count
+        lengths = np.array([count[i] for i in members])
+        start = self.term_start[members[0]]
+        part = slice(start, start + int(lengths.sum()))
+        c, f, g = self.c[part], self.f[part], self.g[part]
         owner = np.repeat(np.arange(len(members)), lengths)
         owner, c, f, g = self._merged(owner, c, f, g)
         left, right = self._bases(f), self._bases(g)
@@ -478,12 +466,25 @@ class _Lifter:
     def _ones(self, values: Floats) -> Ints:
         """Return scalar rows that hold constants, made for this."""
         distinct, inverse = np.unique(values, return_inverse=True)
-        start = len(self.is_const)
-        self.is_const = np.append(self.is_const, np.ones(distinct.size, bool))
-        self.value = np.append(self.value, distinct)
-        self.base = np.append(self.base, np.full(distinct.size, -1))
-        self.offset = np.append(self.offset, np.zeros(distinct.size, np.int64))
-        return start + inverse.reshape(-1)
+        rows = np.empty(distinct.size, np.int64)
+        for k, x in enumerate(distinct.tolist()):
+            row = self.made.get(x)
+            if row is None:
+                row = self.made[x] = self._grow(1)
+                self.is_const[row], self.value[row], self.base[row] = True, x, -1
+            rows[k] = row
+        return rows[inverse.reshape(-1)]
+
+    def _grow(self, n: int) -> int:
+        """Make room for more scalar rows, and return the first; by doubling, to copy seldom."""
+        start = self.size
+        self.size += n
+        if self.size > len(self.base):
+            more = max(n, len(self.base))
+            for name in ("base", "offset", "is_const", "value"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.zeros(more, old.dtype)]))
+        return start
 
     def _sorted(self, rows: Ints) -> Ints:
         """Return the order that puts rows of operands where their first elements lie."""
@@ -499,11 +500,9 @@ class _Lifter:
         row = self.new.add(
             "multiply", (self._operand(rows), pairs[1]), None, rows.shape, count=rows.size
         )
-        start = len(self.base)
-        self.is_const = np.append(self.is_const, np.zeros(rows.size, bool))
-        self.value = np.append(self.value, np.zeros(rows.size))
-        self.base = np.append(self.base, np.full(rows.size, row))
-        self.offset = np.append(self.offset, np.arange(rows.size))
+        start = self._grow(rows.size)
+        made = slice(start, start + rows.size)
+        self.is_const[made], self.base[made], self.offset[made] = False, row, np.arange(rows.size)
         return (start + inverse.reshape(-1)).reshape(f.shape)
 
     # ----------------------------------------------------------------------------- arrays
@@ -552,7 +551,8 @@ class _Lifter:
             if type(operand) is View and operand.strides == strides_of(shape):
                 self._keep(i, operand)
                 return
-            row = new.add("copy", (operand,), None, shape, count=0, note="scalars to an array")
+            op = "take" if type(operand) is Gather else "copy"
+            row = new.add(op, (operand,), None, shape, count=0, note="scalars to an array")
             self._keep(i, row)
             return
         operand = self._operand(rows[order])

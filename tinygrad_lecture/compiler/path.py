@@ -97,6 +97,7 @@ class Path:
         self.generators = [
             draw.rng for _, draw in recording.draws if isinstance(draw.rng, np.random.Generator)
         ]
+        recording.forget()
         self._set_up()
 
     # ------------------------------------------------------------------- what it tells

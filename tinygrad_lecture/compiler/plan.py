@@ -13,11 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .pack import ELEMENTWISE
 from .program import FLOAT, Gather, Place, Program, View, rows_of, strides_of
 
 __all__ = ["BLOCK", "STATE", "plan"]
+
+Ints = NDArray[np.int64]
 
 ALIGN = 8  # elements: 64 bytes of float64
 BLOCK = 16_384
@@ -47,15 +50,15 @@ def plan(program: Program, updates: Sequence[tuple[int, int]] = ()) -> Program:
     """
     program, where = _pooled_gathers(program)
     program, then = _contiguous_factors(program)
-    updates = [(k, then[where[row]]) for k, row in updates]
+    updates = [(k, int(then[where[row]])) for k, row in updates]
     program, over, updates = _late_last(program, updates)
     _Allocation(program, over, updates).run()
     return program
 
 
-def _order_kept(old: Program, order: list[int], late: int) -> tuple[Program, list[int]]:
+def _order_kept(old: Program, order: list[int], late: int) -> tuple[Program, Ints]:
     """Return the program with its rows in another order."""
-    where = [0] * len(old)
+    where = np.zeros(len(old), np.int64)
     for new, i in enumerate(order):
         where[i] = new
     program = old.only(order, [tuple(_moved(x, where) for x in old.args[i]) for i in order])
@@ -102,8 +105,8 @@ def _late_last(
     program, where = _order_kept(program, order, first_late)
     return (
         program,
-        {where[i]: where[old] for i, old in over.items()},
-        [(k, where[row]) for k, row in updates],
+        {int(where[i]): int(where[old]) for i, old in over.items()},
+        [(k, int(where[row])) for k, row in updates],
     )
 
 
@@ -145,18 +148,25 @@ def _updated_in_place(program: Program, updates: Sequence[tuple[int, int]]) -> d
     return over
 
 
-def _pooled_gathers(old: Program) -> tuple[Program, list[int]]:
+def _pooled_gathers(old: Program) -> tuple[Program, Ints]:
     """Replace gathers by rows that fetch many at once, and views of these."""
     new = Program()
-    where: list[int] = []
+    where = np.zeros(len(old), np.int64)
     ready: dict[tuple[int, int], View] = {}
     gathers = [
-        (i, k) for i in range(len(old)) for k, x in enumerate(old.args[i]) if type(x) is Gather
+        (i, k)
+        for i in range(len(old))
+        for k, x in enumerate(old.args[i])
+        if type(x) is Gather and old.op[i] != "take"
     ]
     latest = {(i, k): int(old.args[i][k].rows.max()) for i, k in gathers}
     at = 0
     for i in range(len(old)):
-        if any(type(x) is Gather and (i, k) not in ready for k, x in enumerate(old.args[i])):
+        args = old.args[i]
+        if old.op[i] == "take":
+            where[i] = new.copy_row(old, i, tuple(_moved(x, where) for x in args))
+            continue
+        if any(type(x) is Gather and (i, k) not in ready for k, x in enumerate(args)):
             pool = []
             for j, k in gathers[at : at + 400]:
                 if (j, k) not in ready and latest[j, k] < i:
@@ -168,19 +178,19 @@ def _pooled_gathers(old: Program) -> tuple[Program, list[int]]:
             ready[i, k] if type(x) is Gather else _moved(x, where)
             for k, x in enumerate(old.args[i])
         )
-        where.append(new.copy_row(old, i, args))
+        where[i] = new.copy_row(old, i, args)
     new.outputs = [_moved(x, where) for x in old.outputs]
     return new, where
 
 
 def _fetch(
-    old: Program, new: Program, where: list[int], pool: list[tuple[int, int]],
+    old: Program, new: Program, where: Ints, pool: list[tuple[int, int]],
     ready: dict[tuple[int, int], View],
 ) -> None:  # fmt: skip
     """Emit one row that gathers for all of the pool."""
     rows = np.concatenate([old.args[j][k].rows.reshape(-1) for j, k in pool])
     offsets = np.concatenate([old.args[j][k].offsets.reshape(-1) for j, k in pool])
-    mapped = np.array(where)[rows]
+    mapped = where[rows]
     row = new.add(
         "take", (Gather(mapped, offsets),), None, rows.shape, count=0,
         note=f"{rows.size} elements picked one by one, of {np.unique(mapped).size} results",
@@ -192,26 +202,26 @@ def _fetch(
         start += math.prod(shape)
 
 
-def _moved(x: Any, where: list[int]) -> Any:
+def _moved(x: Any, where: Ints) -> Any:
     if type(x) is int:
-        return where[x]
+        return int(where[x])
     if type(x) is View:
-        return x._replace(row=where[x.row])
+        return x._replace(row=int(where[x.row]))
     if type(x) is Gather:
-        return Gather(np.array(where)[x.rows], x.offsets)
+        return Gather(where[x.rows], x.offsets)
     return x
 
 
-def _contiguous_factors(old: Program) -> tuple[Program, list[int]]:
+def _contiguous_factors(old: Program) -> tuple[Program, Ints]:
     """Copy factors of matrix products that the linear algebra library could not read in place."""
     new = Program()
-    where: list[int] = []
+    where = np.zeros(len(old), np.int64)
     copies: dict[View, int] = {}
     for i in range(len(old)):
         args = tuple(_moved(x, where) for x in old.args[i])
         if old.op[i] == "matmul":
             args = (_factor(new, args[0], copies), _right_factor(new, args[1], copies))
-        where.append(new.copy_row(old, i, args))
+        where[i] = new.copy_row(old, i, args)
     new.outputs = [_moved(x, where) for x in old.outputs]
     return new, where
 

@@ -54,6 +54,12 @@ class Recording:
     values: dict[int, Value]
     row_of: dict[int, int]
 
+    def forget(self) -> None:
+        """Let the graph go: what runs the program needs to know places alone."""
+        self.values, self.row_of = {}, {}
+        self.program = Program()
+        self.recorder.forget()
+
 
 def run_traced(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -367,6 +367,13 @@ class Recorder:
             elif data is None or isinstance(data, (bool, int, float, str)):
                 self.fixed.append((container, key, data))
 
+    def forget(self) -> None:
+        """Let the graph go, and keep the places that it was connected to."""
+        self.result = None
+        self.inputs, self.outputs, self.bindings = {}, {}, {}
+        self.guards, self.draws = [], []
+        self._saved, self._adopted, self._inner, self._copies = {}, {}, [], {}
+
     def handled(self) -> set[int]:
         """Return the ids of the dicts whose changes are part of the record."""
         return set(self._adopted)
