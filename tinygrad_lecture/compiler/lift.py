@@ -78,6 +78,7 @@ class _Lifter:
         self.is_const = np.zeros(n, bool)
         self.value = np.zeros(n)
         self.size = n
+        self.goal = self._goals()
         self.made: dict[float, int] = {}
         self.const_row = -1
 
@@ -103,6 +104,20 @@ class _Lifter:
                         self._array(i)
         self.new.outputs = [self._output(i) for i in old.outputs]
         return _multiples_together(self.new)
+
+    def _goals(self) -> Ints:
+        """Return where scalar rows will be wanted: their place in an array, or among the outputs.
+
+        A matrix product whose elements all have a goal is laid out in that order.
+        """
+        old = self.old
+        goal = np.full(len(old), -1, np.int64)
+        for k, i in enumerate(old.outputs):
+            goal[i] = k
+        for i, name in enumerate(old.op):
+            if name == "scatter":
+                goal[list(old.args[i])] = old.params[i]["places"]
+        return goal
 
     def _constants(self) -> None:
         for i, name in enumerate(self.old.op):
@@ -768,7 +783,11 @@ class _SumClass:
         scale = c if type(c) is float else None
         if cells > 2 * m + 8:
             return self._dots(a, b, scale, m, k)
-        order_u, order_v = lifter._sorted(a[rows]), lifter._sorted(b[columns])
+        goal = lifter.goal[self.rows]
+        if (goal >= 0).all():
+            order_u, order_v = _by_goal(u, goal, len(rows)), _by_goal(v, goal, len(columns))
+        else:
+            order_u, order_v = lifter._sorted(a[rows]), lifter._sorted(b[columns])
         rows, columns = rows[order_u], columns[order_v]
         u, v = _inverse(order_u)[u], _inverse(order_v)[v]
         x, y = lifter._operand(a[rows]), lifter._operand(b[columns].T)
@@ -833,6 +852,13 @@ def _inverse(order: Ints) -> Ints:
     inverse = np.empty_like(order)
     inverse[order] = np.arange(len(order))
     return inverse
+
+
+def _by_goal(which: Ints, goal: Ints, n: int) -> Ints:
+    """Return the order of rows by the first place that an element of each has to come to."""
+    first = np.full(n, np.iinfo(np.int64).max)
+    np.minimum.at(first, which, goal)
+    return np.argsort(first, kind="stable")
 
 
 def _distinct(x: Ints) -> tuple[Ints, Ints]:

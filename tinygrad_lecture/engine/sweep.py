@@ -375,30 +375,39 @@ def reverse_recorded(
     No short cut for zero adjoints is taken here: x·0 is zero, but its derivative is not.  With
     `wanted`, only what lies between the roots and the leaves of these numbers is gone through.
 
-    Adjoints of single elements of an array are gathered one by one, and put into an array when
-    its turn comes: a loop over n elements makes one array, not n.
+    Adjoints of single elements of an array are gathered one by one, through views as well, and
+    put into an array when its turn comes: a loop over n elements makes one array, not n.
     """
     adjoint: dict[int, Any] = {}
-    elements: dict[int, dict[tuple[int, ...], Any]] = {}
+    elements: dict[int, dict[int, Any]] = {}  # by flat position
     scattered: Any = None
     order = sorted(nodes)
     live = None if wanted is None else _between(nodes, order, wanted)
+
+    def receives(a: Value) -> bool:
+        m = a._n
+        return m >= floor and (a._q != () if live is None else m in live)
+
     for root, seed in seeds:
         adjoint[root._n] = adjoint[root._n] + seed if root._n in adjoint else seed
     with np.errstate(all="ignore"):
         for n in reversed(order):
             v = nodes[n]
             if n in elements:
-                c = scattered(elements.pop(n), v)
+                have = elements.pop(n)
+                if v._a and v._op.name in _VIEWS and n not in adjoint and receives(v._a[0]):
+                    _move_elements(v, have, elements.setdefault(v._a[0]._n, {}))
+                    continue
+                c = scattered(have, v)
                 adjoint[n] = adjoint[n] + c if n in adjoint else c
             if v._a is None or n not in adjoint:
                 continue
             g, args, params = adjoint[n], _fresh_operands(v), parameters(v)
             row = v._op
             for i, a in tracked(v):
+                if not receives(a):
+                    continue
                 m = a._n
-                if m < floor or (a._q == () if live is None else m not in live):
-                    continue  # nothing below wants it
                 if type(v._p) is float:
                     text = row.derivatives[i]
                     if text == "1.0":
@@ -408,10 +417,10 @@ def reverse_recorded(
                     else:
                         c = g * row.partials[i](v, *args)
                 elif row.name == "getitem" and type(v._data) is float:
-                    key = params["index"]
-                    if _is_element(key):
+                    place = _place(params["index"], a._data.shape)
+                    if place >= 0:
                         scattered = row.scattered
-                        have, place = elements.setdefault(m, {}), _place(key, a._data.shape)
+                        have = elements.setdefault(m, {})
                         have[place] = have[place] + g if place in have else g
                         continue
                     c = row.fit(row.vjp(i, g, v, *args, **params), a)
@@ -419,6 +428,19 @@ def reverse_recorded(
                     c = row.fit(row.vjp(i, g, v, *args, **params), a)
                 adjoint[m] = adjoint[m] + c if m in adjoint else c
     return adjoint
+
+
+_VIEWS = ("getitem", "reshape", "transpose")
+
+
+def _move_elements(v: Value, have: dict[int, Any], target: dict[int, Any]) -> None:
+    """Pass adjoints of elements of a view on to the elements that it shows."""
+    shape = v._a[0]._data.shape
+    shown = np.arange(v._a[0]._data.size).reshape(shape)
+    flat = v._op.run([shown], v._b).ravel()
+    for place, g in have.items():
+        k = int(flat[place])
+        target[k] = target[k] + g if k in target else g
 
 
 def _between(nodes: dict[int, Value], order: list[int], wanted: Any) -> set[int]:
@@ -434,14 +456,15 @@ def _between(nodes: dict[int, Value], order: list[int], wanted: Any) -> set[int]
     return live
 
 
-def _is_element(index: Any) -> bool:
+def _place(index: Any, shape: tuple[int, ...]) -> int:
+    """Return the flat position that an index of plain ints picks, or -1 for other indices."""
+    place = 0
     parts = index if type(index) is tuple else (index,)
-    return all(isinstance(part, (int, np.integer)) for part in parts)
-
-
-def _place(index: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    parts = index if type(index) is tuple else (index,)
-    return tuple(int(i) % n for i, n in zip(parts, shape, strict=True))
+    for i, n in zip(parts, shape, strict=False):
+        if not isinstance(i, (int, np.integer)) or isinstance(i, bool):
+            return -1
+        place = place * n + int(i) % n
+    return place if len(parts) == len(shape) else -1
 
 
 def forward(

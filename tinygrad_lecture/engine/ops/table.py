@@ -124,10 +124,9 @@ class Op:
         return c if c.dtype == a.dtype else NAMES["astype"](c, a.dtype)
 
     @staticmethod
-    def scattered(elements: dict[tuple[int, ...], Any], like: Value) -> Any:
-        """Return an array of the shape of `like` with the given elements, zero elsewhere."""
-        places = tuple(int(np.ravel_multi_index(p, like.shape)) for p in elements)
-        return NAMES["scatter"](list(elements.values()), places, like.shape, like.dtype)
+    def scattered(elements: dict[int, Any], like: Value) -> Any:
+        """Return an array of the shape of `like` with elements at flat places, zero elsewhere."""
+        return NAMES["scatter"](list(elements.values()), elements, like.shape, like.dtype)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the public function of the row."""
