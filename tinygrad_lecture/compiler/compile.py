@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine import nest
 from ..engine.guard import unguarded
-from ..engine.modes import TRACING, current, recorder
+from ..engine.modes import TRACING, current, differentiating, recorder
 from ..engine.recording import Cell
 from ..engine.value import Value
 from .expand import expand
@@ -80,7 +80,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; record it first if there is none."""
-        if (TRACING and recorder() is not None) or current().debugging:
+        if (TRACING and recorder() is not None) or differentiating() or current().debugging:
             return self.function(*args, **kwargs)
         flat: Any = args
         if kwargs or not all(type(x) in FLAT for x in args):

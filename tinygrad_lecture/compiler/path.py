@@ -94,6 +94,8 @@ class Path:
         self.guards = [(next(rows), outcome) for _, outcome, _ in recording.guards]
         recorder = recording.recorder
         self.absent, self.fixed, self.equal = recorder.absent, recorder.fixed, recorder.equal
+        self.reached = recorder.reached
+        self.made = {id(x) for _, _, x in recording.outputs if isinstance(x, dict)}
         self.generators = [
             draw.rng for _, draw in recording.draws if isinstance(draw.rng, np.random.Generator)
         ]
@@ -163,7 +165,8 @@ class Path:
         self.draws: list[tuple[Any, Any]] = []
         self.vectors: list[tuple[list[Value], Any]] = []
         self.own: dict[Cell, Any] = {}
-        text = Text()
+        self.read: list[Cell] = []
+        text = Text(self.reached)
         for i, name in enumerate(program.op):
             if isinstance(exe, StraightCode):
                 self._load_slot(text, i)
@@ -182,6 +185,8 @@ class Path:
     def _load_slot(self, text: Text, i: int) -> None:
         """Load an input of straight-line code."""
         program, params = self.program, self.program.params[i]
+        if program.op[i] == "input":
+            self.read.append(params["cell"])
         target = f"{text.name(self.exe.results)}[{self.exe.slot.get(i)}]"
         if program.op[i] == "input":
             read = text.read(params["cell"])
@@ -194,6 +199,7 @@ class Path:
             text.lines.append(f"{target} = default_rng({rng}).random({shape or None})")
 
     def _load_numbers(self, text: Text, cells: list[Cell], memory: Any) -> None:
+        self.read += cells
         if len(cells) > 8 and all(c.kind == "data" and _is_known(c) for c in cells):
             self.vectors.append(([c.owner for c in cells], memory))
             return
@@ -205,6 +211,7 @@ class Path:
             text.lines.append(f"{text.name(memory)}[{k}] = {text.read(cell)}")
 
     def _load_array(self, text: Text, cell: Cell, memory: Any) -> None:
+        self.read.append(cell)
         name = text.name(memory)
         if cell.kind == "argument":
             text.lines.append(f"{name}[...] = {text.read(cell)}")
@@ -222,7 +229,7 @@ class Path:
         results, or to what the updates at the end start from.  Only `where` hides a nan that came
         in.
         """
-        exe, program, text = self.exe, self.program, Text()
+        exe, program, text = self.exe, self.program, Text(self.reached)
         text.names["isnan"] = math.isnan
         if isinstance(exe, StraightCode):
             rows = [row for row, _ in self.results] + [row for _, row, _ in self.written]
@@ -263,29 +270,39 @@ class Path:
 
     def _checker(self) -> Callable[[Any], bool]:
         """Write the function that tells whether what was fixed is as it was while recording."""
-        text = Text()
+        text = Text(self.reached)
         checks = []
         for container, key, value in self.fixed:
             default = ", True" if key == "training" else ""
             wanted = True if key == "training" and value is None else value
             by = "is" if wanted is None or isinstance(wanted, bool) else "=="
-            checks.append(f"{text.name(container)}.get({key!r}{default}) {by} {wanted!r}")
+            checks.append(f"{text.owner(container)}.get({key!r}{default}) {by} {wanted!r}")
+        for _, owner, attribute, keys in self.reached.values():
+            whole = f"{text.name(owner)}.{attribute}"
+            if keys and not any(cell.key is keys[0] for cell in self.absent):
+                checks.append(f"{text.name(keys[0])} in {whole}")
         for first, key, other in self.equal:
-            checks.append(f"{text.name(first)}[{key!r}] == {text.name(other)}.get({key!r})")
+            checks.append(f"{text.owner(first)}[{key!r}] == {text.owner(other)}.get({key!r})")
         for cell in self.absent:
             if cell.kind == "item":
-                checks.append(f"{text.name(cell.key)} not in {text.name(cell.owner)}")
+                if id(cell.owner) in self.made:
+                    continue
+                known = repr(cell.key) if isinstance(cell.key, str) else text.name(cell.key)
+                checks.append(f"{known} not in {text.owner(cell.owner)}")
             else:
                 checks.append(f"{text.read(cell)} is None")
-        present = [cell for cell in self.own if cell.kind == "item"]
-        checks += [f"{c.key!r} in {text.name(c.owner)}" for c in present]
+        for cell in self.read:
+            if cell.kind == "item":
+                checks.append(f"{cell.key!r} in {text.owner(cell.owner)}")
+            elif cell.kind == "grad":
+                checks.append(f"{text.read(cell)} is not None")
         text.lines.append(f"return {' and '.join(dict.fromkeys(checks)) or 'True'}")
         fits: Callable[[Any], bool] = text.function("fits", "flat")
         return fits
 
     def _writer(self) -> Callable[[Any], Any]:
         """Write the function that puts results into the objects outside, and returns the answer."""
-        exe, text = self.exe, Text()
+        exe, text = self.exe, Text(self.reached)
         places: list[int] = []
         lent: list[Any] = []
         lend = self.moves < MOST_MOVES
@@ -315,7 +332,7 @@ class Path:
         grads: list[tuple[Value, int]] = []
         for cell, row, constant in self.written:
             if row is None:
-                text.write(cell, text.name(constant))
+                text.write(cell, "{}" if isinstance(constant, dict) else text.name(constant))
                 continue
             scalar = self._is_scalar(row)
             mine = self.own.get(cell)
@@ -442,7 +459,10 @@ class Path:
         shared = list({id(x): x for a in self.lent for x in (a, a.base)}.values())
         self.watched = [(x, 0) for x in shared]
         del shared
-        self.watched = [(x, getrefcount(x)) for x, _ in self.watched]
+        counts = []
+        for array, _ in self.watched:  # in the very way in which `run` counts them
+            counts.append(getrefcount(array))
+        self.watched = [(x, n) for (x, _), n in zip(self.watched, counts, strict=True)]
 
 
 def _is_known(cell: Cell) -> bool:
@@ -457,7 +477,8 @@ def _bare_number(old: Any, x: Any) -> Any:
 class Text:
     """The text of a function under way, and the objects that it names."""
 
-    def __init__(self) -> None:
+    def __init__(self, reached: dict[int, Any]) -> None:
+        self.reached = reached
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
         self._known: dict[int, str] = {}
@@ -469,9 +490,18 @@ class Text:
             self.names[self._known[id(x)]] = x
         return self._known[id(x)]
 
+    def owner(self, x: Any) -> str:
+        """Return the expression of what holds a place: an object, an argument, or a way to it."""
+        if isinstance(x, int):
+            return f"flat[{x}]"
+        if id(x) not in self.reached:
+            return self.name(x)
+        _, root, attribute, keys = self.reached[id(x)]
+        return f"{self.name(root)}.{attribute}" + "".join(f"[{self.name(k)}]" for k in keys)
+
     def read(self, cell: Cell) -> str:
         """Return the expression that reads a place."""
-        owner = self.name(cell.owner) if _is_known(cell) else f"flat[{cell.owner}]"
+        owner = self.owner(cell.owner)
         if cell.kind == "argument":
             return owner
         if cell.kind in ("data", "grad"):
@@ -482,7 +512,7 @@ class Text:
 
     def write(self, cell: Cell, value: str) -> None:
         """Append the lines that write to a place."""
-        owner = self.name(cell.owner) if _is_known(cell) else f"flat[{cell.owner}]"
+        owner = self.owner(cell.owner)
         if cell.kind == "grad":
             self.lines.append(f"{owner}._grad = {value}")
         elif cell.kind == "data":

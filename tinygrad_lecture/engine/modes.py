@@ -163,6 +163,11 @@ def watch_branches() -> Iterator[list[tuple[str, bytes]]]:
         yield log
 
 
+def differentiating() -> bool:
+    """Whether a derivative is being taken around the running code."""
+    return _nesting.get(0) > 0
+
+
 @contextlib.contextmanager
 def nested() -> Iterator[bool]:
     """Mark that a derivative is being taken; yield whether one already was, outside of it.

@@ -124,6 +124,7 @@ class Recorder:
     bindings: dict[int, list[tuple[int, Value]]] = field(default_factory=dict)
     sources: set[int] = field(default_factory=set)
     fixed: list[tuple[dict[Any, Any], Any, Any]] = field(default_factory=list)
+    reached: dict[int, tuple[Any, Any, str, tuple[Any, ...]]] = field(default_factory=dict)
     equal: list[tuple[Any, Any, dict[Any, Any]]] = field(default_factory=list)
     result: Any = None
     _saved: dict[int, tuple[Value, Any]] = field(default_factory=dict)
@@ -256,12 +257,15 @@ class Recorder:
 
     def set_adjoint(self, v: Value, g: Any) -> None:
         """Note ``v.grad = g``."""
+        self._put_adjoint(v, g)
+        if v._a is None:
+            v._b = None
+
+    def _put_adjoint(self, v: Value, g: Any) -> None:
         self._save(v)
         if v._a is not None:
             self._inner.append(v)
         v._grad = g if g is None or isinstance(g, Value) else leaf(_like(g, v))
-        if v._a is None:
-            v._b = None
 
     def spend_adjoint(self, v: Value) -> bool:
         """Mark a gradient as used, as `Value._spend_grad` does."""
@@ -286,9 +290,9 @@ class Recorder:
                 g = np.zeros_like(v._data) if g is None and type(v._data) is not float else g
                 g = 0.0 if g is None else g
                 old = self.adjoint(v)
-                self.set_adjoint(v, g if old is None else old + g)
+                self._put_adjoint(v, g if old is None else old + g)
             elif g is not None:
-                self.set_adjoint(v, g)
+                self._put_adjoint(v, g)
 
     def guard(self, v: Value, outcome: bool) -> None:
         """Keep the outcome of ``bool(v)``."""
@@ -324,6 +328,10 @@ class Recorder:
         row = _PLAIN.setdefault(function, plain_op(function))
         data = out if isinstance(out, np.ndarray) and out.ndim else float(out)
         return self._untracked(row, tuple(args), {"function": function, "kwargs": kwargs}, data)
+
+    def reach(self, container: dict[Any, Any], owner: Any, attribute: str, *keys: Any) -> None:
+        """Say that a dict is to be found at ``owner.attribute[key]...``, whichever it is by then."""
+        self.reached[id(container)] = container, owner, attribute, keys
 
     def adopt_new(self, container: dict[Any, Any]) -> None:
         """Take over a dict that was made while recording: what it holds is an output."""
@@ -376,7 +384,8 @@ class Recorder:
 
     def handled(self) -> set[int]:
         """Return the ids of the dicts whose changes are part of the record."""
-        return set(self._adopted)
+        owners = (id(vars(owner)) for _, owner, _, _ in self.reached.values())
+        return {*self._adopted, *owners}
 
     def any_tracked(self, values: Iterable[Any]) -> bool:
         """Whether one of these would be a Value if nothing were recorded."""

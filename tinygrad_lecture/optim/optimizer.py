@@ -205,17 +205,20 @@ class Optimizer(ABC):
             self.update(group, params)
         if TRACING and (active := recorder()) is not None:
             for p in (p for _, params in ready for p in params if p in self.state):
+                active.reach(self.state[p], self, "state", p)
                 active.adopt_new(self.state[p])
         return result
 
     def _adopt(self, recorder: Any, params: list[Value]) -> None:
         """Let a recording trace the settings, and what is remembered about parameters."""
+        recorder.reach(self.state, self, "state")
         recorder.adopt(self.state, ())
         for group in self.param_groups:
             recorder.adopt(group, _settings(group))
         alike: dict[Any, Any] = {}
         for p in params:
             if p in self.state:
+                recorder.reach(self.state[p], self, "state", p)
                 recorder.adopt(self.state[p], self.state[p], alike=alike)
 
     def _warn(self, stale: set[int]) -> None:
