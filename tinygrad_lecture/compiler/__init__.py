@@ -2,6 +2,6 @@
 
 from ..engine.recording import RecordingError
 from .compile import Compiled, compile
-from .record import BranchError, Recorded, record
+from .replay import BranchError, Recorded, record
 
 __all__ = ["BranchError", "Compiled", "Recorded", "RecordingError", "compile", "record"]

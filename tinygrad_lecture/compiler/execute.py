@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.ops import TABLE
-from .plan import BLOCK, elementwise_runs
+from .memory import BLOCK, elementwise_runs
 from .program import FLOAT, Gather, Program, Slot, View, strides_of, whole
 
 __all__ = ["Executable", "array_of"]

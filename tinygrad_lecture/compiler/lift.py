@@ -23,7 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .contract import Part, SumClass
 from .program import FLOAT, Gather, Program, View, strides_of
+from .sums import Sums
+from .views import as_view, through, viewed
 
 __all__ = ["lift"]
 
@@ -38,28 +41,10 @@ SMALL = 24
 
 def lift(program: Program) -> Program | None:
     """Return a program whose scalar ops are grouped into array ops; None if that would not pay."""
-    return _Lifter(program).run()
+    return Lifter(program).run()
 
 
-LONG = 512
-"""Sums of more terms are not multiplied out: a chain of such would take quadratic time."""
-
-
-def _has_inverse(x: float) -> bool:
-    """Whether to divide by x is, to rounding, to multiply by its inverse."""
-    return 1e-300 < abs(x) < 1e300
-
-
-Terms = list[tuple[float, int, int]]
-"""The terms of a sum: coefficient, first factor, second factor; -1 where there is none."""
-
-
-def _is_multiple(terms: Terms) -> bool:
-    """Whether a sum is a coefficient times one thing."""
-    return len(terms) == 1 and terms[0][2] < 0 <= terms[0][1]
-
-
-class _Lifter:
+class Lifter:
     """The state of the pass: which array row and element each scalar row became."""
 
     def __init__(self, program: Program) -> None:
@@ -89,11 +74,11 @@ class _Lifter:
         old = self.old
         self._constants()
         self._sources()
-        self._find_sums()
-        levels = self._levels()
+        self.sums = Sums(old, self.scalar, self.is_const.tolist(), self.value.tolist())
+        levels = self.sums.levels()
         if not any(old.shape) and len(old) < NARROW * len(levels):
             return None
-        self._flatten(levels)
+        self.sums.flatten(levels)
         for rows in levels:
             scalars = [i for i in rows if self.scalar[i]]
             if scalars:
@@ -137,142 +122,6 @@ class _Lifter:
             self.offset[scalars] = np.arange(len(scalars))
 
     # ---------------------------------------------------------------------------- sums
-
-    def _find_sums(self) -> None:
-        """Turn chains of additions into sums; `sums` holds the terms of those that remain."""
-        old = self.old
-        op, args = old.op, old.args
-        n = len(old)
-        uses = [0] * n
-        for ids in args:
-            for a in ids:
-                uses[a] += 1
-        for i in old.outputs:
-            uses[i] += 2
-        self.sums: dict[int, Terms] = {}
-        sums, is_const = self.sums, self.is_const.tolist()
-        values = self.value.tolist()
-        known_sum = sums.get
-
-        def include(terms: Terms, sign: float, a: int, *, scaling: bool = False) -> None:
-            known = known_sum(a)
-            if known is None:
-                terms.append((sign * values[a], -1, -1) if is_const[a] else (sign, a, -1))
-            elif _is_multiple(known) or (
-                uses[a] == 1
-                and (not scaling or all(b < 0 for _, _, b in known))
-                and (sign == 1.0 or len(known) <= LONG)
-            ):
-                terms += known if sign == 1.0 else [(sign * c, f, g) for c, f, g in known]
-            else:
-                terms.append((sign, a, -1))
-
-        for i, scalar in enumerate(self.scalar):
-            if not scalar:
-                continue
-            name, ids = op[i], args[i]
-            if name == "multiply":
-                a, b = ids
-                if is_const[a] or is_const[b]:
-                    terms: Terms = []
-                    c, x = (values[b], a) if is_const[b] else (values[a], b)
-                    include(terms, c, x, scaling=True)
-                    sums[i] = terms
-                    continue
-                c = 1.0
-                known = known_sum(a)
-                while known is not None and _is_multiple(known):
-                    if uses[a] != 1 and known[0][0] != 1.0:
-                        break
-                    c *= known[0][0]
-                    a = known[0][1]
-                    known = known_sum(a)
-                known = known_sum(b)
-                while known is not None and _is_multiple(known):
-                    if uses[b] != 1 and known[0][0] != 1.0:
-                        break
-                    c *= known[0][0]
-                    b = known[0][1]
-                    known = known_sum(b)
-                sums[i] = [(c, a, b)]
-            elif name == "add" or name == "subtract":
-                a, b = ids
-                known = known_sum(a)
-                if known is not None and uses[a] == 1:
-                    terms = known  # taken over whole: a chain of n additions costs n steps
-                    del sums[a]
-                else:
-                    terms = []
-                    include(terms, 1.0, a)
-                include(terms, 1.0 if name == "add" else -1.0, b)
-                sums[i] = terms
-            elif name == "negative":
-                terms = []
-                include(terms, -1.0, ids[0])
-                sums[i] = terms
-            elif name == "divide" and is_const[ids[1]] and _has_inverse(values[ids[1]]):
-                terms = []
-                include(terms, 1.0 / values[ids[1]], ids[0], scaling=True)
-                sums[i] = terms
-
-    def _levels(self) -> list[list[int]]:
-        """Return the rows that are still read, by their longest path from the inputs."""
-        old, sums, args = self.old, self.sums, self.old.args
-        n = len(old)
-        needed = bytearray(n + 1)  # one more, for the factor -1
-        for i in old.outputs:
-            needed[i] = 1
-        for i in range(n - 1, -1, -1):
-            if needed[i]:
-                terms = sums.get(i)
-                if terms is None:
-                    for a in args[i]:
-                        needed[a] = 1
-                else:
-                    for _, a, b in terms:
-                        needed[a] = needed[b] = 1
-        level = [0] * (n + 1)
-        by_level: list[list[int]] = [[]]
-        shape, op = old.shape, old.op
-        for i, ids in enumerate(args):
-            if not needed[i]:
-                continue
-            if not ids:
-                if shape[i] or op[i] == "draw":  # scalar inputs have their place already
-                    by_level[0].append(i)
-                continue
-            terms = sums.get(i)
-            at = 0
-            if terms is None:
-                for a in ids:
-                    if level[a] > at:
-                        at = level[a]
-            else:
-                for _, a, b in terms:
-                    if level[a] > at:
-                        at = level[a]
-                    if level[b] > at:
-                        at = level[b]
-            at += 1
-            level[i] = at
-            if at >= len(by_level):
-                by_level.append([])
-            by_level[at].append(i)
-        return [rows for rows in by_level if rows]
-
-    def _flatten(self, levels: list[list[int]]) -> None:
-        """Lay the terms of all sums end to end, level by level."""
-        sums = self.sums
-        order = [i for rows in levels for i in rows if i in sums]
-        terms = [sums[i] for i in order]
-        lengths = np.array([len(t) for t in terms], np.int64)
-        ends = np.cumsum(lengths)
-        self.term_start = dict(zip(order, (ends - lengths).tolist(), strict=True))
-        self.term_count = dict(zip(order, lengths.tolist(), strict=True))
-        columns = list(zip(*itertools.chain.from_iterable(terms), strict=True)) or [(), (), ()]
-        self.c = np.array(columns[0], np.float64)
-        self.f = np.array(columns[1], np.int64)
-        self.g = np.array(columns[2], np.int64)
 
     # -------------------------------------------------------------------------- operands
 
@@ -380,11 +229,11 @@ class _Lifter:
 
     def _sums(self, members: list[int]) -> None:
         """Lift the sums of one level: classes of like sums, then what is irregular."""
-        count = self.term_count
-        lengths = np.array([count[i] for i in members])
-        start = self.term_start[members[0]]
+        sums = self.sums
+        lengths = np.array([sums.count[i] for i in members])
+        start = sums.start[members[0]]
         part = slice(start, start + int(lengths.sum()))
-        c, f, g = self.c[part], self.f[part], self.g[part]
+        c, f, g = sums.c[part], sums.f[part], sums.g[part]
         owner = np.repeat(np.arange(len(members)), lengths)
         owner, c, f, g = self._merged(owner, c, f, g)
         left, right = self._bases(f), self._bases(g)
@@ -436,9 +285,9 @@ class _Lifter:
         order += np.arange(m)[:, None] * per
         key, c, f, g = key[order], c[order], f[order], g[order]
         cuts = [0, *(np.flatnonzero(np.diff(key[0])) + 1).tolist(), per]
-        parts = [_Part(c[:, a:b], f[:, a:b], g[:, a:b]) for a, b in itertools.pairwise(cuts)]
+        parts = [Part(c[:, a:b], f[:, a:b], g[:, a:b]) for a, b in itertools.pairwise(cuts)]
         parts.sort(key=lambda part: -part.length)
-        _SumClass(self, rows, parts).emit()
+        SumClass(self, rows, parts).emit()
 
     def _pooled(self, rows: Ints, owner: Ints, c: Floats, f: Ints, g: Ints) -> None:
         """Lift irregular sums: gathered products, added up segment by segment."""
@@ -535,7 +384,7 @@ class _Lifter:
                 self.base[i], self.offset[i] = self.whole[i], 0
             return
         args = tuple(self._read(a) for a in old.args[i])
-        view = _viewed(name, args[0], params, new, shape, old.dtype[i]) if args else None
+        view = viewed(name, args[0], params, new, shape, old.dtype[i]) if args else None
         if view is not None:
             self._keep(i, view)
             return
@@ -610,272 +459,15 @@ def _multiples_together(old: Program) -> Program:
     for i in range(len(old)):
         key = part.get(i)
         if key is None:
-            where.append(new.copy_row(old, i, tuple(_through(x, where) for x in old.args[i])))
+            where.append(new.copy_row(old, i, tuple(through(x, where) for x in old.args[i])))
             continue
         if key not in made:
             n = old.size(key[0])
             args = (View(where[key[0]], 0, (n,), (1,)), key[1])
             made[key] = new.add("multiply", args, None, (n,), count=n, note=f"{n} multiples")
         where.append(old.args[i][0]._replace(row=made[key]))
-    new.outputs = [_through(x, where) for x in old.outputs]
+    new.outputs = [through(x, where) for x in old.outputs]
     return new
-
-
-def _through(x: Any, where: list[Any]) -> Any:
-    """Return an operand where its row became a part of another."""
-    if type(x) is int:
-        return where[x]
-    if type(x) is Gather:
-        rows, offsets = x.rows.copy(), x.offsets.copy()
-        for r in np.unique(x.rows).tolist():
-            here = x.rows == r
-            if type(where[r]) is View:
-                inside = element_offsets(where[r]).reshape(-1)
-                rows[here], offsets[here] = where[r].row, inside[x.offsets[here]]
-            else:
-                rows[here] = where[r]
-        return Gather(rows, offsets)
-    if type(x) is not View:
-        return x
-    target = where[x.row]
-    if type(target) is int:
-        return x._replace(row=target)
-    inside = element_offsets(target).reshape(-1)
-    offsets = inside[element_offsets(x)]
-    return as_view(target.row, offsets) or Gather(np.full(offsets.shape, target.row), offsets)
-
-
-def element_offsets(view: View) -> Ints:
-    """Return the offset of every element of a view."""
-    offsets: Any = view.offset
-    for axis, (n, s) in enumerate(zip(view.shape, view.strides, strict=True)):
-        offsets = offsets + (np.arange(n) * s).reshape((n,) + (1,) * (len(view.shape) - axis - 1))
-    return np.asarray(offsets)
-
-
-class _Part:
-    """The terms that the sums of a class have from one pair of places."""
-
-    def __init__(self, c: Floats, f: Ints, g: Ints) -> None:
-        self.c, self.f, self.g = c, f, g
-        self.length = c.shape[1]
-        self.products = bool(g[0, 0] >= 0)
-        self.alone = bool(f[0, 0] < 0)
-
-    def taken(self, order: Ints) -> _Part:
-        return _Part(self.c[order], self.f[order], self.g[order])
-
-
-class _SumClass:
-    """A class of like sums on its way to array rows."""
-
-    def __init__(self, lifter: _Lifter, rows: Ints, parts: list[_Part]) -> None:
-        self.lifter, self.rows, self.parts = lifter, rows, parts
-        self.new = lifter.new
-
-    def emit(self) -> None:
-        """Emit rows for the parts, the longest first, which settles the order of the sums."""
-        m = len(self.rows)
-        lead = self.parts[0]
-        slots = np.arange(m)
-        total: Any = None
-        if lead.length > 1:
-            total, slots, shape, complete = self._contraction(lead)
-            rest = self.parts[1:]
-            if not complete:
-                if rest:  # the sums are fewer than the products: pick them out first
-                    total = View(total, 0, (math.prod(shape),), (1,))
-                    order = np.argsort(slots, kind="stable")
-                    picked = Gather(np.full(m, total.row, np.int64), slots[order].astype(np.int64))
-                    view = as_view(total.row, slots[order])
-                    total, slots = view or picked, np.empty(m, np.int64)
-                    slots[order] = np.arange(m)
-                    shape = (m,)
-                else:
-                    self.lifter._place(self.rows, total, slots)
-                    return
-        else:
-            columns = [x for part in self.parts for x in (part.f[:, 0], part.g[:, 0]) if x[0] >= 0]
-            shape, rest = (m,), self.parts
-            grid = self._grid(lead) if lead.products else None
-            if grid is not None:
-                shape, slots = grid
-            else:
-                order, shape = self.lifter._layout(columns) if columns else (slots, shape)
-                slots[order] = np.arange(m)
-        order = np.empty(m, np.int64)
-        order[slots] = np.arange(m)
-        for part in rest:
-            total = self._added(total, part.taken(order), shape)
-        if type(total) is not int:
-            total = self.new.add("copy", (total,), None, shape, count=0)
-        self.lifter._place(self.rows, total, slots)
-
-    def _grid(self, part: _Part) -> tuple[tuple[int, ...], Ints] | None:
-        """Return shape and slots of an outer product, if single products make one."""
-        lifter, f, g = self.lifter, part.f[:, 0], part.g[:, 0]
-        rows, u = np.unique(f, return_inverse=True)
-        columns, v = np.unique(g, return_inverse=True)
-        if len(rows) * len(columns) != len(f) or min(len(rows), len(columns)) < 2:
-            return None
-        u = _inverse(lifter._sorted(rows[:, None]))[u.reshape(-1)]
-        v = _inverse(lifter._sorted(columns[:, None]))[v.reshape(-1)]
-        slots = u * len(columns) + v
-        return ((len(rows), len(columns)), slots) if len(np.unique(slots)) == len(f) else None
-
-    # ------------------------------------------------------------------- one term per sum
-
-    def _added(self, total: Any, part: _Part, shape: tuple[int, ...]) -> Any:
-        """Add a part to the total, column by column, or as a contraction of its own."""
-        if part.length > 3:
-            extra, slots, _, _ = self._contraction(part)
-            view: Any = as_view(extra, slots.reshape(shape))
-            if view is None:
-                view = Gather(np.full(shape, extra, np.int64), slots.reshape(shape))
-            return self._plus(total, 1.0, view, shape, 0)
-        for k in range(part.length):
-            c, f, g = (part.c[:, k], part.f[:, k], part.g[:, k])
-            c, f, g = c.reshape(shape), f.reshape(shape), g.reshape(shape)
-            coefficient: Any = float(c.flat[0]) if (c == c.flat[0]).all() else c
-            if part.alone:
-                total = self._plus(total, 1.0, coefficient, shape, f.size)
-                continue
-            operand = self.lifter._operand(f)
-            if part.products:
-                operand = self.new.add(
-                    "multiply", (operand, self.lifter._operand(g)), None, shape, count=f.size,
-                    note=f"{f.size} products",
-                )  # fmt: skip
-            total = self._plus(total, coefficient, operand, shape, f.size)
-        return total
-
-    def _plus(self, total: Any, c: Any, operand: Any, shape: tuple[int, ...], count: int) -> Any:
-        add = self.new.add
-        if type(c) is float and c in (1.0, -1.0) and total is not None:
-            name = "add" if c == 1.0 else "subtract"
-            return add(name, (total, operand), None, shape, count=count, note=f"{count} sums")
-        if not (type(c) is float and c == 1.0):
-            if type(c) is float and c == -1.0:
-                operand = add("negative", (operand,), None, shape, count=count)
-            else:
-                operand = add("multiply", (operand, c), None, shape, count=count)
-        if total is None:
-            return operand
-        return add("add", (total, operand), None, shape, count=count, note=f"{count} sums")
-
-    # -------------------------------------------------------------------- K terms per sum
-
-    def _contraction(self, part: _Part) -> tuple[int, Ints, tuple[int, ...], bool]:
-        """Emit Σ_k c·f·g; return its row, the slot of each sum, its shape, and if all are used."""
-        lifter, m, k = self.lifter, len(self.rows), part.length
-        left, right, c = self._factors(part)
-        best = None
-        for order in self._orders(left, right):
-            a, b = np.take_along_axis(left, order, 1), np.take_along_axis(right, order, 1)
-            rows, u = _distinct(a)
-            columns, v = _distinct(b)
-            if best is None or len(rows) * len(columns) < best[0]:
-                best = len(rows) * len(columns), a, b, rows, u, columns, v
-                if best[0] <= m:
-                    break
-        assert best is not None
-        cells, a, b, rows, u, columns, v = best
-        scale = c if type(c) is float else None
-        if cells > 2 * m + 8:
-            return self._dots(a, b, scale, m, k)
-        goal = lifter.goal[self.rows]
-        if (goal >= 0).all():
-            order_u, order_v = _by_goal(u, goal, len(rows)), _by_goal(v, goal, len(columns))
-        else:
-            order_u, order_v = lifter._sorted(a[rows]), lifter._sorted(b[columns])
-        rows, columns = rows[order_u], columns[order_v]
-        u, v = _inverse(order_u)[u], _inverse(order_v)[v]
-        x, y = lifter._operand(a[rows]), lifter._operand(b[columns].T)
-        if scale is not None and scale != 1.0:
-            if isinstance(y, (float, np.ndarray)):
-                y, scale = np.broadcast_to(np.multiply(y, scale), b[columns].T.shape), 1.0
-            elif isinstance(x, (float, np.ndarray)):
-                x, scale = np.broadcast_to(np.multiply(x, scale), a[rows].shape), 1.0
-        x = np.full(a[rows].shape, x) if type(x) is float else x
-        y = np.full(b[columns].T.shape, y) if type(y) is float else y
-        shape = (len(rows), len(columns))
-        row = self.new.add(
-            "matmul", (x, y), None, shape, count=m * (2 * k - 1),
-            note=f"{m} sums of {k} products: {len(rows)}×{k} by {k}×{len(columns)}",
-        )  # fmt: skip
-        if scale is not None and scale != 1.0:
-            row = self.new.add("multiply", (row, scale), None, shape, count=m)
-        slots = u * len(columns) + v
-        complete = cells == m and len(np.unique(slots)) == m
-        return row, slots, shape, complete
-
-    def _factors(self, part: _Part) -> tuple[Ints, Ints, Any]:
-        """Return left and right factors as scalar rows, and a common coefficient or None."""
-        c = part.c
-        common = bool((c == c.flat[0]).all())
-        if part.products and common:
-            return part.f, part.g, float(c.flat[0])
-        if part.products:
-            scaled = self.lifter._scaled(part.f, c)
-            return scaled, part.g, 1.0
-        return part.f, self.lifter._ones(c.reshape(-1)).reshape(c.shape), 1.0
-
-    def _orders(self, left: Ints, right: Ints) -> Any:
-        """Yield orders of the terms in which sums may turn out alike: sorted, and as written."""
-        lifter = self.lifter
-        for x in (left, right):
-            if not lifter.is_const[x].any():
-                position = lifter.base[x] * (1 << 32) + lifter.offset[x]
-                yield np.argsort(position, axis=1, kind="stable")
-        yield np.broadcast_to(np.arange(left.shape[1]), left.shape)
-
-    def _dots(
-        self, a: Ints, b: Ints, scale: float | None, m: int, k: int
-    ) -> tuple[int, Ints, tuple[int, ...], bool]:
-        """Emit dot products that share nothing: gathered factors, multiplied and added up."""
-        order = self.lifter._sorted(a)
-        a, b = a[order], b[order]
-        x, y = self.lifter._operand(a), self.lifter._operand(b)
-        note = f"{m} dot products of length {k} that share no factors"
-        if type(y) is float:
-            row = self.new.add("sum", (x,), {"axis": (1,), "keepdims": False}, (m,),
-                               count=m * (k - 1), note=f"{m} sums of {k}")  # fmt: skip
-            scale = y * (1.0 if scale is None else scale)
-        else:
-            row = self.new.add("dots", (x, y), None, (m,), count=m * (2 * k - 1), note=note)
-        if scale is not None and scale != 1.0:
-            row = self.new.add("multiply", (row, scale), None, (m,), count=m)
-        return row, _inverse(order), (m,), True
-
-
-def _inverse(order: Ints) -> Ints:
-    inverse = np.empty_like(order)
-    inverse[order] = np.arange(len(order))
-    return inverse
-
-
-def _by_goal(which: Ints, goal: Ints, n: int) -> Ints:
-    """Return the order of rows by the first place that an element of each has to come to."""
-    first = np.full(n, np.iinfo(np.int64).max)
-    np.minimum.at(first, which, goal)
-    return np.argsort(first, kind="stable")
-
-
-def _distinct(x: Ints) -> tuple[Ints, Ints]:
-    """Return the index of the first of each distinct row, and for each row which one it is."""
-    packed = np.ascontiguousarray(x, np.int64)
-    weights: Any = _WEIGHTS[: packed.shape[1]]
-    if packed.shape[1] > len(_WEIGHTS):
-        weights = np.random.default_rng(1).integers(1, 2**62, packed.shape[1]) | 1
-    with np.errstate(over="ignore"):
-        hashed: Any = (packed * weights).sum(axis=1)
-    _, first, which = np.unique(hashed, return_index=True, return_inverse=True)
-    if not (packed[first][which] == packed).all():  # two rows of one hash: compare in full
-        _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    return first.astype(np.int64), which.reshape(-1).astype(np.int64)
-
-
-_WEIGHTS = np.random.default_rng(0).integers(1, 2**62, 4096) | 1
 
 
 def _crossed(f: Ints, g: Ints) -> NDArray[np.bool_]:
@@ -913,85 +505,3 @@ def _classes(owner: Ints, key: Ints, m: int) -> Ints:
     signature += np.bincount(owner, minlength=m) * 0x2545F4914F6CDD1D
     _, which = np.unique(signature, return_inverse=True)
     return which.reshape(-1)
-
-
-def as_view(row: int, offsets: Ints) -> View | None:
-    """Return the view that reads these offsets of a row, if there is one."""
-    shape = offsets.shape
-    if offsets.size == 0:
-        return View(row, 0, shape, strides_of(shape))
-    start = int(offsets.flat[0])
-    strides = []
-    for axis, n in enumerate(shape):
-        if n == 1:
-            strides.append(0)
-            continue
-        index = [0] * len(shape)
-        index[axis] = 1
-        strides.append(int(offsets[tuple(index)]) - start)
-    want: Any = start
-    for axis, (n, s) in enumerate(zip(shape, strides, strict=True)):
-        steps = np.arange(n) * s
-        want = want + steps.reshape((n,) + (1,) * (len(shape) - axis - 1))
-    return View(row, start, shape, tuple(strides)) if (offsets == want).all() else None
-
-
-def _viewed(
-    name: str, operand: Any, params: dict[str, Any], new: Program, shape: Any, dtype: Any
-) -> View | None:
-    """Return the view that a row of another arrangement is, if it is one."""
-    if name not in ("reshape", "transpose", "broadcast_to", "getitem", "identity"):
-        return None
-    if type(operand) is int:
-        view = View(operand, 0, new.shape[operand], strides_of(new.shape[operand]))
-    elif type(operand) is View:
-        view = operand
-    else:
-        return None
-    if new.dtype[view.row] != dtype:
-        return None
-    return rearranged(view, name, params, shape)
-
-
-def rearranged(view: View, name: str, params: dict[str, Any], shape: Any) -> View | None:
-    """Apply a rearranging op to a view, with NumPy doing the arithmetic of strides."""
-    # a byte per element, at addresses that are never read: only strides and offsets are asked for
-    size = view.offset + 1 + sum(
-        max(0, (n - 1) * s) for n, s in zip(view.shape, view.strides, strict=True)
-    )  # fmt: skip
-    memory = np.empty(max(size, 1), np.int8)
-    array = np.lib.stride_tricks.as_strided(
-        memory[view.offset :], view.shape, view.strides, writeable=False
-    )
-    if name == "getitem":
-        index = params["index"]
-        parts = index if type(index) is tuple else (index,)
-        basic = all(
-            p is None or p is Ellipsis or isinstance(p, (int, np.integer, slice)) for p in parts
-        )
-        if not basic or any(isinstance(p, (bool, np.bool_)) for p in parts):
-            return None
-        array = array[index]
-        if not isinstance(array, np.ndarray):
-            return View(view.row, _offset_of(view, parts), (), ())
-    elif name == "transpose":
-        array = array.transpose(params["axes"])
-    elif name == "broadcast_to":
-        array = np.broadcast_to(array, shape)
-    elif name == "reshape":
-        reshaped = array.view()
-        try:
-            reshaped.shape = shape
-        except AttributeError:
-            return None
-        array = reshaped
-    offset = array.__array_interface__["data"][0] - memory.__array_interface__["data"][0]
-    return View(view.row, offset, array.shape, array.strides)
-
-
-def _offset_of(view: View, parts: Any) -> int:
-    offset = view.offset
-    explicit = [p for p in parts if p is not Ellipsis and p is not None]
-    for p, n, s in zip(explicit, view.shape, view.strides, strict=True):
-        offset += (int(p) % n) * s
-    return offset

@@ -1,8 +1,4 @@
-"""Pass 1, record: run a function once, and write its graph down as a program.
-
-`record` gives the user a tape with marked inputs and outputs, which replays the ops one by one:
-slow, obvious, and the reference for all that the other passes do.
-"""
+"""Pass 1, record: run a function once, and write its graph down as a program."""
 
 from __future__ import annotations
 
@@ -12,18 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Tape, nest
+from ..engine import nest
 from ..engine.guard import unguarded
 from ..engine.recording import DETACH, Cell, Draw, Recorder, RecordingError
-from ..engine.sweep import operands, parameters
-from ..engine.value import Value, raw
+from ..engine.sweep import parameters
+from ..engine.value import Value
 from .program import FLOAT, Program, Slot
 
-__all__ = ["BranchError", "Recorded", "Recording", "record", "take_down"]
-
-
-class BranchError(RuntimeError):
-    """New inputs take another branch than the recorded one."""
+__all__ = ["Recording", "run_traced", "take_down", "traced_params"]
 
 
 @dataclass
@@ -155,13 +147,14 @@ class _Resolver:
         return v
 
 
-def _traced_params(params: Any) -> list[Value]:
+def traced_params(params: Any) -> list[Value]:
+    """Return the Values among the parameters of an op."""
     if isinstance(params, Value):
         return [params]
     if isinstance(params, dict):
         params = list(params.values())
     if isinstance(params, (tuple, list)):
-        return [v for item in params for v in _traced_params(item)]
+        return [v for item in params for v in traced_params(item)]
     return []
 
 
@@ -179,7 +172,7 @@ def _collect(roots: list[Value], resolve: _Resolver) -> dict[int, Value]:
         else:
             below = [a for a in v._a if isinstance(a, Value)]
             if v._b:
-                below += _traced_params(v._b)
+                below += traced_params(v._b)
         for a in below:
             if bindings and a._n in bindings:
                 a = resolve(a, v._n)
@@ -286,7 +279,7 @@ class _Writer:
             for a, x in zip(v._a, v._p, strict=True)
         )
         params = parameters(v)
-        if _traced_params(params):
+        if traced_params(params):
             extra: list[int] = []
             params = self._slots(params, v, len(args), extra)
             args += tuple(extra)
@@ -308,167 +301,3 @@ class _Writer:
         if type(params) in (tuple, list):
             return type(params)(self._slots(x, v, start, extra) for x in params)
         return params
-
-
-class Recorded(Tape):
-    """A tape with marked inputs and outputs that runs again with new inputs.
-
-    Made by `record`.  Each run goes through the recorded ops one by one.
-
-    Attributes
-    ----------
-    inputs : list of Value
-        What stands for the arguments.
-    outputs : nest
-        What the function returned.
-    """
-
-    def __init__(self, recorder: Recorder, structure: Any, flat: list[Any]) -> None:
-        self._recorder, self._structure, self._flat = recorder, structure, flat
-        self._recording = take_down(recorder)
-        super().__init__(recorder.result)
-        self.inputs = [v for cell, v in recorder.inputs.items() if cell.kind == "argument"]
-
-    def replay(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the recorded ops, one by one, on new arguments of the same nest and shapes.
-
-        Leaves that the function closed over are read anew, random ops draw afresh; nothing is
-        written to them.
-
-        Returns
-        -------
-        nest
-            Raw outputs.
-
-        Raises
-        ------
-        ValueError
-            If nest or shapes differ from those of the recording.
-        BranchError
-            If a comparison that Python branched on comes out differently, naming its file and
-            line: the recorded ops would answer from the wrong path.
-        """
-        flat, structure = nest.flatten((args, kwargs))
-        if structure != self._structure:
-            raise ValueError(
-                f"the arguments have the structure {structure}, and {self._structure} was recorded"
-            )
-        for i, (x, old) in enumerate(zip(flat, self._flat, strict=True)):
-            if np.shape(raw(x)) != np.shape(raw(old)):
-                raise ValueError(
-                    f"argument {i} has shape {np.shape(raw(x))}, and {np.shape(raw(old))} was "
-                    "recorded"
-                )
-        results = interpret(self._recording, flat)
-        leaves = [results[i] if i >= 0 else constant for i, constant in self._recording.results]
-        return nest.unflatten(self._recording.structure, leaves)
-
-
-def read_cell(cell: Cell, flat: list[Any]) -> Any:
-    """Return what a place holds now, bare."""
-    owner = flat[cell.owner] if isinstance(cell.owner, int) else cell.owner
-    if cell.kind == "argument":
-        return raw(owner)
-    if cell.kind == "data":
-        return owner._data
-    if cell.kind == "grad":
-        return owner._grad
-    if cell.kind == "element":
-        return owner[cell.key[0]][cell.key[1]]
-    return owner[cell.key]
-
-
-def interpret(recording: Recording, flat: list[Any]) -> dict[int, Any]:
-    """Run the recorded ops one by one; return the result of each row."""
-    out: dict[int, Any] = {}
-    values, row_of = recording.values, recording.row_of
-    program = recording.program
-    drawn = {i: np.random.default_rng(d.rng).random(d.shape) for i, d in recording.draws}
-    with np.errstate(all="ignore"):
-        for n in sorted(values):
-            v, i = values[n], row_of[n]
-            if i in out:
-                continue
-            x: Any
-            if v._a is None:
-                if i in drawn:
-                    x = drawn[i]
-                elif program.op[i] == "input":
-                    x = read_cell(program.params[i]["cell"], flat)
-                    x = float(x) if program.shape[i] == () else np.asarray(x, program.dtype[i])
-                else:
-                    x = v._data
-                out[i] = x
-                continue
-            ids = program.args[i]
-            args = [_constant_or(program, out, k) for k in ids]
-            params = _filled(parameters(v), args, recording)
-            count = len(operands(v))
-            x = v._op.run(args[:count], params)
-            out[i] = x if isinstance(x, np.ndarray) and x.ndim else float(x)
-    for i, outcome, (file, line) in recording.guards:
-        if bool(out[i]) != outcome:
-            raise BranchError(
-                f"the comparison at {file}:{line} came out {not outcome}, and {outcome} was "
-                "recorded: these inputs take another path; record again, or use tg.compile, which "
-                "keeps one program per path"
-            )
-    for i in [i for i, _ in recording.results if i >= 0]:
-        out.setdefault(i, _constant_or(program, out, i))
-    return out
-
-
-def _constant_or(program: Program, out: dict[int, Any], i: int) -> Any:
-    return program.params[i]["value"] if program.op[i] == "const" else out[i]
-
-
-def _filled(params: Any, args: list[Any], recording: Recording) -> Any:
-    """Return parameters with the data of what is traced in them."""
-    count = len(args)
-    traced = iter(args[count - len(_traced_params(params)) :])
-
-    def fill(x: Any) -> Any:
-        if isinstance(x, Value):
-            return next(traced)
-        if isinstance(x, dict):
-            return {k: fill(item) for k, item in x.items()}
-        if type(x) in (tuple, list):
-            return type(x)(fill(item) for item in x)
-        return x
-
-    return fill(params)
-
-
-def record(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Recorded:
-    """Run a function once, and keep its tape with marked inputs and outputs.
-
-    Parameters
-    ----------
-    function : callable
-        Of numbers, arrays, Values or nests of them; derivative-taking functions included.
-    *args, **kwargs
-        Example inputs.  Numbers and arrays among them become inputs of the tape; leaves that the
-        function closes over are inputs as well, read anew at each replay.
-
-    Returns
-    -------
-    Recorded
-        A `Tape` whose ``replay(*args)`` runs the ops again.
-
-    Raises
-    ------
-    RecordingError
-        If the function does what a record cannot repeat: prints a value, converts it to a float,
-        uses it as an index.
-    TypeError
-        If nothing that it returns depends on an input.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tape = tg.record(tg.value_and_grad(lambda x: x * x), 3.0)
-    >>> tape.replay(5.0)
-    (25.0, 10.0)
-    """
-    flat, structure = nest.flatten((args, kwargs))
-    return Recorded(run_traced(function, args, kwargs), structure, flat)

@@ -1,0 +1,81 @@
+"""Functions written as text: reading and writing places without looking anything up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..engine.recording import Cell
+
+__all__ = ["Text", "bare_number", "is_known"]
+
+
+def is_known(cell: Cell) -> bool:
+    """Whether a place belongs to an object, and not to whatever an argument will be."""
+    return not isinstance(cell.owner, int)
+
+
+def bare_number(old: Any, x: Any) -> Any:
+    """Return a number in the form in which an item of a dict had it: some are arrays of no axes."""
+    return np.asarray(x, old.dtype) if isinstance(old, np.ndarray) else x
+
+
+class Text:
+    """The text of a function under way, and the objects that it names."""
+
+    def __init__(self, reached: dict[int, Any]) -> None:
+        self.reached = reached
+        self.lines: list[str] = []
+        self.names: dict[str, Any] = {}
+        self._known: dict[int, str] = {}
+
+    def name(self, x: Any) -> str:
+        """Return the name of an object."""
+        if id(x) not in self._known:
+            self._known[id(x)] = f"x{len(self._known)}"
+            self.names[self._known[id(x)]] = x
+        return self._known[id(x)]
+
+    def owner(self, x: Any) -> str:
+        """Return the expression of what holds a place: an object, an argument, or a way to it."""
+        if isinstance(x, int):
+            return f"flat[{x}]"
+        if id(x) not in self.reached:
+            return self.name(x)
+        _, root, attribute, keys = self.reached[id(x)]
+        return f"{self.name(root)}.{attribute}" + "".join(f"[{self.name(k)}]" for k in keys)
+
+    def read(self, cell: Cell) -> str:
+        """Return the expression that reads a place."""
+        owner = self.owner(cell.owner)
+        if cell.kind == "argument":
+            return owner
+        if cell.kind in ("data", "grad"):
+            return f"{owner}._{cell.kind}"
+        if cell.kind == "element":
+            return f"{owner}[{cell.key[0]!r}][{cell.key[1]}]"
+        return f"{owner}[{cell.key!r}]"
+
+    def write(self, cell: Cell, value: str) -> None:
+        """Append the lines that write to a place."""
+        owner = self.owner(cell.owner)
+        if cell.kind == "grad":
+            self.lines.append(f"{owner}._grad = {value}")
+        elif cell.kind == "data":
+            self.lines += [f"{owner}._data = {value}", f"{owner}._p = next_number()"]
+            self.lines.append(f"{owner}._q = None")
+        else:
+            key = repr(cell.key) if isinstance(cell.key, str) else self.name(cell.key)
+            plain = value.startswith("numbers") or value.endswith(".item()")
+            if plain:
+                value = f"bare_number({owner}.get({key}), {value})"
+            self.lines.append(f"{owner}[{key}] = {value}")
+
+    def function(self, name: str, parameters: str) -> Any:
+        """Compile the text."""
+        body = "".join(f"    {line}\n" for line in self.lines or ["pass"])
+        scope: dict[str, Any] = {}
+        exec(compile(f"def {name}({parameters}):\n{body}", f"<compiled {name}>", "exec"),
+             self.names, scope)  # fmt: skip
+        return scope[name]
