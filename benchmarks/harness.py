@@ -8,62 +8,173 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 Step = Callable[[], object]
+
+OURS = "tinygrad_lecture"
+
+
+def _time(ms: float) -> str:
+    return f"{ms * 1e3:.1f} µs" if ms < 1 else f"{ms:.3f} ms" if ms < 10 else f"{ms:.1f} ms"
 
 
 @dataclass
 class Table:
-    """Rows of one comparison, in milliseconds; the first row is ours."""
+    """Rows of one comparison, in milliseconds; the row `OURS` is what the others are held against.
+
+    `limits` asks for peer / ours >= a number, `shares` for ours / peer <= a number.  `builds` are
+    seconds that were needed once, `lowest` the fastest round of each row, and `notes` what a reader
+    has to know, such as who is missing.
+    """
 
     title: str
-    limits: dict[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     rows: dict[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
+    builds: dict[str, float] = field(default_factory=dict)
+    lowest: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def verdict(self, name: str) -> tuple[str, bool]:
+        """Return what is required against one peer, in words, and whether it is reached."""
+        if OURS not in self.rows or name not in self.rows:
+            return "", True
+        ratio, found = self.rows[name] / self.rows[OURS], []
+        if name in self.limits:
+            found.append((f">= {self.limits[name]:g}", ratio >= self.limits[name]))
+        if name in self.shares:
+            found.append((f"ours / peer <= {self.shares[name]:g}", 1 / ratio <= self.shares[name]))
+        words = ", ".join(f"{what}: {'yes' if kept else 'NO'}" for what, kept in found)
+        return words, all(kept for _, kept in found)
+
+    def kept(self) -> bool:
+        """Whether every required ratio is reached; rows that are missing are not judged."""
+        return all(self.verdict(name)[1] for name in self.rows)
+
+    def cells(self) -> list[tuple[str, str, str, str, str]]:
+        """Return system, time, peer / ours, build and what is required, row by row."""
+        ours, lines = self.rows.get(OURS), []
+        for name, ms in self.rows.items():
+            ratio = "" if ours is None or name == OURS else f"{ms / ours:.2f}"
+            build = f"{self.builds[name]:.2f} s" if name in self.builds else ""
+            lines.append((name, _time(ms), ratio, build, self.verdict(name)[0]))
+        return lines
 
     def text(self) -> str:
         """Return the table with our time as a share of each peer's, and its inverse."""
-        ours = next(iter(self.rows.values()))
-        lines = [self.title, f"  {'system':<34}{'one step':>12}{'peer / ours':>13}  required"]
-        for name, ms in self.rows.items():
-            ratio = "" if ms is ours else f"{ms / ours:.2f}"
-            limit = self.limits.get(name)
-            verdict = (
-                "" if limit is None else f">= {limit:g}: {'yes' if ms / ours >= limit else 'NO'}"
-            )
-            shown = f"{ms:.3f} ms" if ms < 10 else f"{ms:.1f} ms"
-            lines.append(f"  {name:<34}{shown:>12}{ratio:>13}  {verdict}".rstrip())
-        return "\n".join(lines)
+        build = "build" if self.builds else ""
+        wide = max(34, *(len(name) + 2 for name in self.rows)) if self.rows else 34
+        lines = [self.title]
+        head = ("system", "one step", "peer / ours", build, "required")
+        for system, step, ratio, built, required in (head, *self.cells()):
+            gap = f"{built:>10}" if build else ""
+            lines.append(f"  {system:<{wide}}{step:>12}{ratio:>13}{gap}  {required}".rstrip())
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
-    def kept(self) -> bool:
-        """Whether every required ratio is reached."""
-        ours = next(iter(self.rows.values()))
-        return all(self.rows[name] / ours >= limit for name, limit in self.limits.items())
+    def markdown(self) -> str:
+        """Return the same as a section in Markdown."""
+        lines = [f"## {self.title}", ""]
+        lines += ["| system | one step | peer / ours | build | required |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(cells)} |" for cells in self.cells()]
+        return "\n".join([*lines, *(f"\n- {note}" for note in self.notes)])
+
+    def data(self) -> dict[str, Any]:
+        """Return the same for JSON."""
+        rows = [
+            {
+                "system": name,
+                "ms": ms,
+                "lowest_ms": self.lowest.get(name),
+                "build_s": self.builds.get(name),
+            }
+            for name, ms in self.rows.items()
+        ]
+        return {
+            "title": self.title,
+            "rows": rows,
+            "peer_over_ours_at_least": dict(self.limits),
+            "ours_over_peer_at_most": dict(self.shares),
+            "kept": self.kept(),
+            "notes": self.notes,
+        }
 
 
 def measure(
-    title: str, steps: dict[str, Step], *, rounds: int = 5, calls: int = 1, limits: dict[str, float]
+    title: str,
+    steps: Mapping[str, Step],
+    *,
+    rounds: int = 5,
+    calls: int | Callable[[float], int] = 1,
+    limits: Mapping[str, float],
+    restarts: Mapping[str, Callable[[], None]] | None = None,
 ) -> Table:
-    """Time candidates in turn, `rounds` times, and keep the median of each."""
+    """Time candidates in turn, `rounds` times, and keep the median of each.
+
+    `calls` may be a function of the seconds that one call takes.  `restarts` bring a candidate
+    back to its initial state before each round, outside of the time.
+    """
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
+    many: dict[str, int] = {}
+    for name, step in steps.items():
         step()
+        start = time.perf_counter()
+        step()
+        many[name] = calls(time.perf_counter() - start) if callable(calls) else calls
     for _ in range(rounds):
         for name, step in steps.items():
+            if restarts and name in restarts:
+                restarts[name]()
             gc.collect()  # what the others left behind is not this one's; its own garbage is
+            n = range(many[name])
             start = time.perf_counter()
-            for _ in range(calls):
+            for _ in n:
                 step()
-            times[name].append((time.perf_counter() - start) / calls * 1e3)
+            times[name].append((time.perf_counter() - start) / len(n) * 1e3)
     medians = {name: statistics.median(t) for name, t in times.items()}
-    return Table(title, limits, medians)
+    lowest = {name: min(t) for name, t in times.items()}
+    return Table(title, limits, medians, lowest=lowest)
+
+
+def without_collector(step: Step) -> Step:
+    """Return the step with Python's cyclic collector off, and one collection after it."""
+
+    def run() -> object:
+        gc.disable()
+        try:
+            step()  # its result goes at once, or the collection would find the graph in use
+        finally:
+            gc.enable()
+        return gc.collect()
+
+    return run
+
+
+def threads() -> int:
+    """Return the number of threads that was asked for, or that the machine has."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def machine(*packages: str) -> str:
-    """Return one line on machine, Python and versions."""
-    versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in packages)
+    """Return one line on machine, Python and versions; packages that are missing are left out."""
+    versions = []
+    for package in packages:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
     return (
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{versions}, {time.strftime('%Y-%m-%d')}"
+        f"{platform.machine()} ({_processor()}), {os.cpu_count()} cores, threads {threads()}, "
+        f"Python {platform.python_version()}, {', '.join(versions)}, {time.strftime('%Y-%m-%d')}"
     )

@@ -44,6 +44,7 @@ class SumClass:
     def emit(self) -> None:
         """Emit rows for the parts, the longest first, which settles the order of the sums."""
         m = len(self.rows)
+        self._take_in_bias()
         lead = self.parts[0]
         slots = np.arange(m)
         total: Any = None
@@ -78,6 +79,29 @@ class SumClass:
         if type(total) is not int:
             total = self.new.add("copy", (total,), None, shape, count=0)
         self.lifter._place(self.rows, total, slots)
+
+    def _take_in_bias(self) -> None:
+        """Make a bias one more product, with 1, where it lies at the end of a row of weights.
+
+        The other factors get a row of ones: one matrix product then does for both, here and in
+        the gradient.
+        """
+        lifter, lead = self.lifter, self.parts[0]
+        if lead.length < 2 or not lead.products:
+            return
+        for part in self.parts[1:]:
+            if part.length == 1 and not part.products and not part.alone and (part.c == 1.0).all():
+                f = np.concatenate([np.sort(lifter.offset[lead.f[0]]), lifter.offset[part.f[0]]])
+                same = lifter.base[part.f[0, 0]] == lifter.base[lead.f[0, 0]]
+                if not same or len(set(np.diff(f).tolist())) != 1:
+                    continue
+                ones = lifter.ones_below(lead.g)
+                if ones is None:
+                    return
+                c = np.concatenate([lead.c, part.c], axis=1)
+                f, g = np.concatenate([lead.f, part.f], 1), np.concatenate([lead.g, ones], 1)
+                self.parts = [Part(c, f, g), *(p for p in self.parts[1:] if p is not part)]
+                return
 
     def _grid(self, part: Part) -> tuple[tuple[int, ...], Ints] | None:
         """Return shape and slots of an outer product, if single products make one."""

@@ -25,11 +25,30 @@ def expand(program: Program) -> Program:
     """Return the program with composite rows of arrays written out."""
     if not any(map(_concerns, program.op, program.shape, program.args, [program] * len(program))):
         return program
+    _masks_as_numbers(program)
     writer = _Writer(program)
     for i in range(len(program)):
         writer.row(i)
     writer.new.outputs = [writer.where[i] for i in program.outputs]
     return writer.new
+
+
+def _masks_as_numbers(program: Program) -> None:
+    """Let comparisons that are only multiplied with give 0.0 and 1.0: booleans are slow factors."""
+    wanted: dict[int, Any] = {}
+    for i, (op, args) in enumerate(zip(program.op, program.args, strict=True)):
+        for a in args:
+            if program.dtype[a].kind == "b":
+                dtype = program.dtype[i] if op == "multiply" and not program.params[i] else None
+                wanted[a] = dtype if wanted.get(a, dtype) == dtype else None
+    for a in program.outputs:
+        wanted[a] = None
+    for a, dtype in wanted.items():
+        if dtype is not None and dtype.kind == "f" and program.op[a] in COMPARISONS:
+            program.dtype[a] = dtype
+
+
+COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 
 
 def _concerns(op: str, shape: Any, args: Any, program: Program) -> bool:

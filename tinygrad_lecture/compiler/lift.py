@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contract import Part, SumClass
-from .program import FLOAT, Gather, Program, View, strides_of
+from .program import FLOAT, Gather, Program, View, rows_of, strides_of
 from .sums import Sums
 from .views import as_view, through, viewed
 
@@ -65,6 +65,8 @@ class Lifter:
         self.size = n
         self.goal = self._goals()
         self.made: dict[float, int] = {}
+        self.ones: dict[int, Ints] = {}
+        self.arrays: set[int] = set()
         self.const_row = -1
 
     # ------------------------------------------------------------------------------ driver
@@ -243,6 +245,11 @@ class Lifter:
             swap[inside] = _crossed(f[inside], g[inside])
         f, g = np.where(swap, g, f), np.where(swap, f, g)
         left, right = np.where(swap, right, left), np.where(swap, left, right)
+        if self.ones and self._with_ones(owner, c, f, g, left, right):
+            right = self._bases(g)
+            swap = (right < left) & (g >= 0)
+            f, g = np.where(swap, g, f), np.where(swap, f, g)
+            left, right = np.where(swap, right, left), np.where(swap, left, right)
         key = left * (len(self.new) + 3) + right
         rows = np.array(members)
         which = _classes(owner, key, len(members))[owner]
@@ -258,6 +265,57 @@ class Lifter:
             terms = np.flatnonzero(which == k)
             who = np.unique(owner[terms])
             self._class(rows[who], key[terms], c[terms], f[terms], g[terms])
+
+    def ones_below(self, factors: Ints) -> Ints | None:
+        """Return a 1 for each row of factors, put below the column of a matrix that they are.
+
+        The matrix becomes a pack of itself and a row of ones; None if the factors of a row are
+        not in one column of one matrix of results.
+        """
+        base = int(self.base[factors[0, 0]])
+        new = self.new
+        if (self.base[factors] != base).any() or len(new.shape[base]) != 2:
+            return None
+        k, n = new.shape[base]
+        column = self.offset[factors] % n
+        if (column != column[:, :1]).any() or n < 2:
+            return None
+        if base not in self.ones:
+            if new.op[base] in ("input", "inputs", "const", "draw") or base in self.arrays:
+                return None
+            ones = new.add("const", (), {"value": np.ones((1, n))}, (1, n), count=0)
+            row = new.add(
+                "pack", (base, ones), None, (k + 1, n), count=0, note="with a row of ones"
+            )
+            self.base[self.base == base] = row
+            start = self._grow(n)
+            made = slice(start, start + n)
+            self.base[made], self.offset[made] = row, k * n + np.arange(n)
+            self.is_const[made] = False
+            self.ones[row] = np.arange(start, start + n)
+            base = row
+        return self.ones[base][column[:, :1]]
+
+    def _with_ones(self, owner: Ints, c: Floats, f: Ints, g: Ints, left: Ints, right: Ints) -> bool:
+        """Make a sum over a row of adjoints a sum of products with 1, as its neighbours are.
+
+        It is the gradient of a bias; those of the weights have other factors from a matrix with
+        a row of ones, if the bias was taken in on the way forward.
+        """
+        changed = False
+        for row, ones in self.ones.items():
+            partners = np.unique(np.concatenate([left[right == row], right[left == row]]))
+            for base in partners[partners >= 0].tolist():
+                n = len(ones)
+                if len(self.new.shape[base]) != 2 or self.new.shape[base][1] != n:
+                    continue
+                linear = (left == base) & (g < 0) & (c == 1.0)
+                counts = np.bincount(owner[linear], minlength=int(owner.max()) + 1)
+                whole = linear & (counts[owner] == n)
+                if whole.any():
+                    g[whole] = ones[self.offset[f[whole]] % n]
+                    changed = True
+        return changed
 
     def _bases(self, x: Ints) -> Ints:
         return np.where(x < 0, -1, self.base[x])
@@ -392,6 +450,7 @@ class Lifter:
 
     def _keep(self, i: int, operand: Any) -> None:
         self.whole[i] = operand
+        self.arrays.update(rows_of(operand))
         if self.old.shape[i] == ():
             self.base[i] = operand if type(operand) is int else operand.row
             self.offset[i] = 0 if type(operand) is int else operand.offset

@@ -158,7 +158,7 @@ class Allocation:
             for m in members:
                 if type(m) is int:
                     free = m not in self.place and m not in self.gathered and m not in self.over
-                    if free and program.op[m] != "const":
+                    if free:
                         self.place[m] = Place(start.memory, at)
                     at += program.size(m)
                 else:

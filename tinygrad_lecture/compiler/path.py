@@ -9,13 +9,12 @@ older view, or a graph that needs it, the program moves to memory of its own fir
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
-from ..engine import nest
 from ..engine.ops.table import Op
 from ..engine.recording import Cell
 from ..engine.value import Value, leaf, new, next_number
@@ -44,6 +43,22 @@ def _no_record(*args: Any, **params: Any) -> Any:
 
 COMPILED = Op("compiled", "plain", 1, _no_record, _no_record, _no_record, symbol="compiled")
 _SOURCE = leaf(0.0)
+
+
+def _nested(structure: Any, leaves: Iterator[str], text: Text) -> str:
+    """Return the expression that puts leaves into a nest, as `nest.unflatten` does."""
+    if structure is None:
+        return "None"
+    if isinstance(structure, dict):
+        items = [f"{text.name(k)}: {_nested(x, leaves, text)}" for k, x in structure.items()]
+        return f"{{{', '.join(items)}}}"
+    if isinstance(structure, (tuple, list)):
+        items = [_nested(x, leaves, text) for x in structure]
+        if hasattr(structure, "_fields"):
+            return f"{text.name(type(structure))}({', '.join(items)})"
+        inner = ", ".join(items) + ("," if len(items) == 1 and type(structure) is tuple else "")
+        return f"[{inner}]" if isinstance(structure, list) else f"({inner})"
+    return next(leaves)
 
 
 def _result(x: Any) -> Value:
@@ -351,16 +366,13 @@ class Path:
             text.write(cell, value_text)
         self._write_gradients(text, grads)
         text.names.update(as_value=_result, next_number=next_number, np=np, bare_number=bare_number)
-        answer = (
-            "results[0]" if self.recording.structure == "*" else "unflatten(structure, results)"
-        )
-        text.names.update(unflatten=nest.unflatten, structure=self.recording.structure)
+        answer = _nested(self.recording.structure, iter(answers), text)
         head = []
         if places:
             text.names["take"] = exe.memories["arena"].take
             text.names["index"] = np.array(places, np.int64)
             head.append("numbers = take(index, None, None, 'clip').tolist()")
-        text.lines = [*head, f"results = [{', '.join(answers)}]", *text.lines, f"return {answer}"]
+        text.lines = [*head, f"answer = {answer}", *text.lines, "return answer"]
         self.lent = lent
         write_back: Callable[[Any], Any] = text.function("write_back", "flat")
         return write_back

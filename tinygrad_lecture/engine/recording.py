@@ -330,7 +330,7 @@ class Recorder:
         return self._untracked(row, tuple(args), {"function": function, "kwargs": kwargs}, data)
 
     def reach(self, container: dict[Any, Any], owner: Any, attribute: str, *keys: Any) -> None:
-        """Say that a dict is to be found at ``owner.attribute[key]...``, whichever it is by then."""
+        """Say that a dict is what ``owner.attribute[key]...`` is, whichever that is by then."""
         self.reached[id(container)] = container, owner, attribute, keys
 
     def adopt_new(self, container: dict[Any, Any]) -> None:
