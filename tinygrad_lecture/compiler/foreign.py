@@ -1,13 +1,18 @@
 """What a function could change besides the leaves, buffers and optimizers that a recording sees.
 
 Python code can append a loss to a list or count its calls.  A program would not do that again, so
-it is found while recording, and refused: lists, dicts, sets and plain objects that the function
-reaches (by its closure, its globals, its ``self``, its arguments) are compared before and after.
+it is found while recording, and refused: containers, arrays, random generators and plain objects
+that the function reaches (by its closure, its globals, its ``self``, its arguments) are compared
+before and after.
 """
 
 from __future__ import annotations
 
+import array
+import collections
+import random
 import types
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,19 +34,21 @@ class Surroundings:
     def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
         self.before: dict[int, tuple[str, Any, Any]] = {}
         self.cells: list[tuple[str, Any, Any]] = []
-        stack = list(_reached(function))
+        self.globals: list[tuple[str, dict[str, Any], Any]] = []
+        self.chance = _chance()
+        stack = list(self._reached(function))
         stack.append(("arguments", arguments))
         seen: set[int] = set()
         while stack and len(seen) < MOST:
             name, x = stack.pop()
-            if id(x) in seen or isinstance(x, (*PLAIN, Value, np.ndarray, types.ModuleType, type)):
+            if id(x) in seen or isinstance(x, (*PLAIN, Value, types.ModuleType, type)):
                 continue
             seen.add(id(x))
             if isinstance(x, types.CellType):
                 self.cells.append((name, x, _content(x)))
                 stack.append((name, _content(x)))
             elif isinstance(x, (types.FunctionType, types.MethodType)):
-                stack += list(_reached(x))
+                stack += list(self._reached(x))
             else:
                 held = _snapshot(x)
                 if held is None:
@@ -49,9 +56,28 @@ class Surroundings:
                         stack += [(name, item) for item in x]
                     continue
                 self.before[id(x)] = name, x, held
+                if not isinstance(held, (dict, list)):
+                    continue
                 items = held.items() if isinstance(held, dict) else enumerate(held)
                 stack += [(f"{name}[{k!r}]" if isinstance(x, dict) else _member(name, k, x), item)
                           for k, item in list(items)[:MOST]]  # fmt: skip
+
+    def _reached(self, function: Any) -> Iterator[tuple[str, Any]]:
+        """Yield what a function can reach, with the names by which it does."""
+        if isinstance(function, types.MethodType):
+            yield "self", function.__self__
+            function = function.__func__
+        code = getattr(function, "__code__", None)
+        if code is None:
+            inner = getattr(function, "__wrapped__", None)
+            if inner is not None:
+                yield from self._reached(inner)
+            return
+        yield from zip(code.co_freevars, function.__closure__ or (), strict=False)
+        for name in code.co_names:
+            if name in function.__globals__:
+                self.globals.append((name, function.__globals__, function.__globals__[name]))
+                yield name, function.__globals__[name]
 
     def check(self, recorder: Recorder) -> None:
         """Raise if something was changed that a program would not change again.
@@ -62,38 +88,34 @@ class Surroundings:
             Naming what was changed.
         """
         handled = recorder.handled()
+        if _chance() != self.chance:
+            self._refuse_chance("Python's or NumPy's global random state")
         for name, cell, content in self.cells:
-            if _content(cell) is not content:
+            if not _is(_content(cell), content):
                 self._refuse(name)
+        for name, names, content in self.globals:
+            if not _is(names.get(name), content):
+                self._refuse(f"the global {name}")
         for name, x, held in self.before.values():
             if id(x) in handled or (hasattr(x, "__dict__") and id(vars(x)) in handled):
                 continue
-            now = _snapshot(x)
-            if not _same(held, now):
+            if not _same(held, _snapshot(x)):
+                if isinstance(x, np.random.Generator):
+                    self._refuse_chance(name)
                 self._refuse(name)
+
+    def _refuse_chance(self, name: str) -> None:
+        raise RecordingError(
+            f"the function draws from {name}, and its program would use the same numbers again and "
+            "again: use tg.nn.functional.dropout, which draws afresh, or draw outside and pass the "
+            "numbers as an argument"
+        )
 
     def _refuse(self, name: str) -> None:
         raise RecordingError(
             f"the function changes {name}, which its program would not do again: return the "
             "value and keep it outside, e.g. losses.append(step(x, y).item())"
         )
-
-
-def _reached(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a function can reach, with the names by which it does."""
-    if isinstance(function, types.MethodType):
-        yield "self", function.__self__
-        function = function.__func__
-    code = getattr(function, "__code__", None)
-    if code is None:
-        inner = getattr(function, "__wrapped__", None)
-        if inner is not None:
-            yield from _reached(inner)
-        return
-    yield from zip(code.co_freevars, function.__closure__ or (), strict=False)
-    for name in code.co_names:
-        if name in function.__globals__:
-            yield name, function.__globals__[name]
 
 
 def _content(cell: Any) -> Any:
@@ -103,10 +125,23 @@ def _content(cell: Any) -> Any:
         return None
 
 
+def _chance() -> Any:
+    """Return the global random states."""
+    legacy = np.random.get_state()  # noqa: NPY002 - to notice that somebody uses it
+    return random.getstate(), legacy[1].tobytes(), legacy[2]
+
+
 def _snapshot(x: Any) -> Any:
-    """Return a shallow copy of what a mutable object holds; None for others."""
-    if isinstance(x, (list, set)):
+    """Return what tells that a mutable object was changed: a shallow copy, a checksum, a state."""
+    if isinstance(x, (list, set, collections.deque)):
         return list(x)
+    if isinstance(x, (bytearray, array.array)):
+        return bytes(x)
+    if isinstance(x, np.ndarray):
+        whole = x.size <= 1_000_000 and x.dtype.kind in "fiubc"
+        return zlib.crc32(np.ascontiguousarray(x).data.cast("B")) if whole and x.size else None
+    if isinstance(x, np.random.Generator):
+        return repr(x.bit_generator.state)
     if isinstance(x, dict):
         return dict(x)
     module = type(x).__module__ or ""
@@ -121,7 +156,11 @@ def _member(name: str, k: Any, x: Any) -> str:
 
 def _same(a: Any, b: Any) -> bool:
     """Compare snapshots by identity: == of arrays and Values is something else."""
-    if type(a) is not type(b) or len(a) != len(b):
+    if type(a) is not type(b):
+        return False
+    if not isinstance(a, (dict, list)):
+        return bool(a == b)
+    if len(a) != len(b):
         return False
     if isinstance(a, dict):
         return all(k in b and _is(v, b[k]) for k, v in a.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -210,6 +211,13 @@ class _Writer:
         op, args = program.op.append, program.args.append
         pending = 0
         numbers = sorted(nodes)
+        for n in itertools.takewhile(self.recorder.start.__gt__, numbers):
+            if nodes[n]._a is not None:
+                raise RecordingError(
+                    "the function uses a Value that was computed outside of it, by "
+                    f"{nodes[n]._op.name}: compute it inside, or pass it as an argument, or take "
+                    "v.detach()"
+                )
         for v in nodes.values():  # constants come first, so that they do not interrupt the rest
             b = v._b
             if type(v._p) is float and v._a is not None:
@@ -266,11 +274,6 @@ class _Writer:
         return self.program.add("input", (), {"cell": cell}, shape, dtype, 0, cell.describe())
 
     def _record(self, v: Value) -> int:
-        if v._n < self.recorder.start:
-            raise RecordingError(
-                f"the function uses a Value that was computed outside of it, by {v._op.name}: "
-                "compute it inside, or pass it as an argument, or take v.detach()"
-            )
         if v._op is DETACH:
             a = self.resolve(v._a[0], v._n)
             return self.row_of[a._n]
