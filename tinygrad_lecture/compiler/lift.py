@@ -64,6 +64,10 @@ class Lifter:
         self.value = np.zeros(n)
         self.size = n
         self.goal = self._goals()
+        self.columns = tuple(
+            np.array([ids[k] if len(ids) > k else -1 for ids in program.args], np.int64)
+            for k in range(3)
+        )
         self.made: dict[float, int] = {}
         self.ones: dict[int, Ints] = {}
         self.arrays: set[int] = set()
@@ -178,7 +182,8 @@ class Lifter:
 
     def _elementwise(self, name: str, members: Ints) -> None:
         """Lift scalar ops of one name, split by where their operands come from if that pays."""
-        args = np.array([self.old.args[i] for i in members])
+        arity = len(self.old.args[members[0]])
+        args = np.stack([column[members] for column in self.columns[:arity]], axis=1)
         bases = np.where(self.is_const[args], -2, self.base[args])
         classes: list[Ints] = []
         rest = np.arange(len(members))

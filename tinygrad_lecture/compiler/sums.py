@@ -192,7 +192,7 @@ class Sums:
         ends = np.cumsum(lengths)
         self.start = dict(zip(order, (ends - lengths).tolist(), strict=True))
         self.count = dict(zip(order, lengths.tolist(), strict=True))
-        columns = list(zip(*itertools.chain.from_iterable(terms), strict=True)) or [(), (), ()]
-        self.c = np.array(columns[0], np.float64)
-        self.f = np.array(columns[1], np.int64)
-        self.g = np.array(columns[2], np.int64)
+        numbers = itertools.chain.from_iterable(itertools.chain.from_iterable(terms))
+        flat = np.fromiter(numbers, np.float64, 3 * int(lengths.sum())).reshape(-1, 3)
+        self.c = flat[:, 0].copy()
+        self.f, self.g = flat[:, 1].astype(np.int64), flat[:, 2].astype(np.int64)
