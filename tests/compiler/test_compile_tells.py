@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -274,3 +275,14 @@ def test_the_verifier_objects(spoil: Callable[[Program], Any], message: str) -> 
     spoil(program)
     with pytest.raises(ProgramError, match=message):
         verify(program)
+
+
+def test_threads_may_share_a_compiled_function() -> None:
+    function = tg.value_and_grad(lambda x: (tg.tanh(x) * x).sum())
+    fast = tg.compile(function)
+    points = [rng.normal(size=50) for _ in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(fast, points))
+    for x, (value, gradient) in zip(points, found, strict=True):
+        np.testing.assert_allclose(value, function(x)[0], rtol=1e-12)
+        np.testing.assert_allclose(gradient, function(x)[1], rtol=1e-12)

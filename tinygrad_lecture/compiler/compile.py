@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import threading
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -52,6 +53,7 @@ class Compiled:
         self.paths: dict[Any, list[Path]] = {}
         self.eager_calls = 0
         self._last: Path | None = None
+        self._lock = threading.RLock()
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__qualname__", repr(self.function))
@@ -94,16 +96,17 @@ class Compiled:
         if paths is None:
             paths = self.paths[key] = []
         try:
-            for k, path in enumerate(paths):
-                if path.fits(flat):
-                    result = path.run(flat)
-                    if result is not MISS:
-                        if k:
-                            paths.insert(0, paths.pop(k))
-                        self._last = path
-                        return result
-            self._last = self._record(args, kwargs, paths)
-            result = self._last.run(flat)
+            with self._lock:  # a program has one memory
+                for k, path in enumerate(paths):
+                    if path.fits(flat):
+                        result = path.run(flat)
+                        if result is not MISS:
+                            if k:
+                                paths.insert(0, paths.pop(k))
+                            self._last = path
+                            return result
+                self._last = self._record(args, kwargs, paths)
+                result = self._last.run(flat)
         except FloatingPointError:
             self.eager_calls += 1
             return self.function(*args, **kwargs)

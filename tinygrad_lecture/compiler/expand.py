@@ -23,7 +23,7 @@ INTEGER = np.dtype(np.intp)
 
 def expand(program: Program) -> Program:
     """Return the program with composite rows of arrays written out."""
-    if not any(map(_concerns, program.op, program.shape, program.args, [program] * len(program))):
+    if not any(_concerns(program, i) for i in range(len(program))):
         return program
     _masks_as_numbers(program)
     writer = _Writer(program)
@@ -51,10 +51,12 @@ def _masks_as_numbers(program: Program) -> None:
 COMPARISONS = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 
 
-def _concerns(op: str, shape: Any, args: Any, program: Program) -> bool:
+def _concerns(program: Program, i: int) -> bool:
     """Whether a row is of arrays, and of a kind that is written out."""
-    arrays = shape or any(program.shape[a] for a in args)
-    return bool(args) and bool(arrays) and (op in RULES or program.dtype[args[0]] != FLOAT)
+    args = program.args[i]
+    if not args or (program.op[i] not in RULES and program.dtype[args[0]] == FLOAT):
+        return False
+    return bool(program.shape[i]) or any(program.shape[a] for a in args)
 
 
 class _Writer:
