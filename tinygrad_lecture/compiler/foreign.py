@@ -127,7 +127,7 @@ def _content(cell: Any) -> Any:
 
 def _chance() -> Any:
     """Return the global random states."""
-    legacy = np.random.get_state()  # noqa: NPY002 - to notice that somebody uses it
+    legacy: Any = np.random.get_state()  # noqa: NPY002 - to notice that somebody uses it
     return random.getstate(), legacy[1].tobytes(), legacy[2]
 
 

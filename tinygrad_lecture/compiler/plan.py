@@ -178,9 +178,11 @@ def _fetch(
     rows = np.concatenate([old.args[j][k].rows.reshape(-1) for j, k in pool])
     offsets = np.concatenate([old.args[j][k].offsets.reshape(-1) for j, k in pool])
     mapped = where[rows]
+    sources = np.unique(mapped).size
+    why = "no stride reaches them" if sources == 1 else f"they come from {sources} results"
     row = new.add(
         "take", (Gather(mapped, offsets),), None, rows.shape, count=0,
-        note=f"{rows.size} elements picked one by one, of {np.unique(mapped).size} results",
+        note=f"{rows.size} elements picked one by one: {why}",
     )  # fmt: skip
     start = 0
     for j, k in pool:
