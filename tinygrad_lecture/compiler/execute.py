@@ -30,8 +30,9 @@ UFUNCS: dict[str, Any] = {
     "maximum": np.maximum, "minimum": np.minimum, "less": np.less, "less_equal": np.less_equal,
     "greater": np.greater, "greater_equal": np.greater_equal, "equal": np.equal,
     "not_equal": np.not_equal, "logical_and": np.logical_and, "logical_or": np.logical_or,
-    "logical_not": np.logical_not, "isfinite": np.isfinite, "isnan": np.isnan, "isinf": np.isinf,
-    "signbit": np.signbit, "matmul": np.matmul, "logaddexp": np.logaddexp,
+    "logical_not": np.logical_not, "logical_xor": np.logical_xor, "isfinite": np.isfinite,
+    "isnan": np.isnan, "isinf": np.isinf, "signbit": np.signbit, "matmul": np.matmul,
+    "logaddexp": np.logaddexp,
 }  # fmt: skip
 
 

@@ -53,8 +53,13 @@ class Lifter:
         n = len(program)
         self.base = np.full(n, -1, np.int64)  # array row that holds a scalar, -1: not yet
         self.offset = np.zeros(n, np.int64)
+        arrays = any(program.shape)
         self.scalar = [
-            shape == () and not params and bool(args) and dtype == FLOAT
+            shape == ()
+            and not params
+            and bool(args)
+            and dtype == FLOAT
+            and not (arrays and any(program.shape[a] for a in args))
             for shape, params, args, dtype in zip(
                 program.shape, program.params, program.args, program.dtype, strict=True
             )

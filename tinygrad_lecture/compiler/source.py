@@ -38,6 +38,18 @@ def part(x, offset, shape, strides):
     return np.lib.stride_tricks.as_strided(np.ravel(x)[offset:], shape, strides)
 
 
+def outcome(x):
+    """Return a number as a float, and an array as it is."""
+    return x if isinstance(x, np.ndarray) and x.ndim else float(x)
+
+
+def scattered(values, places, shape, dtype):
+    """Return zeros with values at places of the flattened array."""
+    out = np.zeros(int(np.prod(shape)), dtype)
+    out[places] = values
+    return out.reshape(shape)
+
+
 def constant(text, dtype, shape):
     """Return an array from its bytes."""
     return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
@@ -179,18 +191,32 @@ class _Source:
 
     def _call(self, i: int, args: list[str]) -> str:
         """Run a row of the op table as the engine does."""
-        self.uses_table = True
         program = self.program
-        params = {k: v for k, v in program.params[i].items() if k != "_row"}
-        row = program.params[i].get("_row")
-        name = row.name if row is not None else program.op[i]
-        if name not in TABLE:
-            raise TypeError(f"{name} is no row of the op table, so its source is not known")
-        count = len(args) - len(slots_of(params))
         scalars = [shape_of(program, x) == () for x in program.args[i]]
         values = [f"float({a})" if s else a for a, s in zip(args, scalars, strict=True)]
-        called = f"TABLE[{name!r}].run([{', '.join(values[:count])}], {_params(params, args)})"
+        called, table = called_text(program, i, values)
+        self.uses_table |= table
         return f"np.asarray({called})"
+
+
+def called_text(program: Program, i: int, args: list[str]) -> tuple[str, bool]:
+    """Return the call of what has no text of its own, and whether it is of the op table."""
+    op, params = program.op[i], {k: v for k, v in program.params[i].items() if k != "_row"}
+    if "function" in params:
+        kwargs = "".join(f", {k}={v!r}" for k, v in params["kwargs"].items())
+        return f"np.{params['function'].__name__}({', '.join(args)}{kwargs})", False
+    if op in UFUNCS and op not in TABLE:
+        return f"np.{UFUNCS[op].__name__}({', '.join(args)})", False
+    if op == "scatter":
+        values, shape = f"[{', '.join(args)}]", _tuple(params["shape"])
+        places = list(params["places"])
+        return f"scattered({values}, {places}, {shape}, np.{params['dtype'].name})", False
+    row = program.params[i].get("_row")
+    name = row.name if row is not None else op
+    if name not in TABLE:
+        raise TypeError(f"{name} is no row of the op table, so its source is not known")
+    count = len(args) - len(slots_of(params))
+    return f"TABLE[{name!r}].run([{', '.join(args[:count])}], {_params(params, args)})", True
 
 
 def _is_question(op: str) -> bool:
@@ -261,36 +287,44 @@ def _array_source(path: Path) -> str:
 
 
 def _straight_source(path: Path) -> str:
-    exe = path.exe
-    known = sorted(
-        {name for text in exe.texts for name in _names_of(text)} & set(exe.names) - {"r"}
-    )
-    own = [name for name in known if name in math.__dict__]
-    ours = [name for name in known if name not in own and name not in exe.called]
-    if exe.called:
-        raise TypeError(
-            "this program calls functions of the engine on arrays, whose source is not printed: "
-            "compile without exact=True to read it"
-        )
-    lines = [f"from math import {', '.join(own)}"] if own else []
-    if ours:
+    exe, program = path.exe, path.program
+    names = {name for text in exe.texts for name in _names_of(text)} & set(exe.names) - {"r"}
+    plain = sorted(name for name in names if name not in exe.called)
+    lines = [f"from math import {', '.join(n for n in plain if n in math.__dict__)}"]
+    lines = lines if lines[0].split("import ")[1] else []
+    ours = [f"{name} = HOT[{name!r}]" for name in plain if name not in math.__dict__]
+    calls = []
+    table = False
+    for name, row in sorted(exe.called.items()):
+        args = [f"v[{k}]" for k in range(len(program.args[row]))]
+        text, of_table = called_text(program, row, args)
+        table |= of_table
+        calls.append(f"{name} = lambda *v: outcome({text})")
+    if calls:
+        lines = ["import base64", "", "import numpy as np", *lines]
+    if ours or table:
         lines.append("from tinygrad_lecture.engine.modes import HOT")
-        lines += [f"{name} = HOT[{name!r}]" for name in ours]
-    program = path.program
+        lines.append("from tinygrad_lecture.engine.ops import TABLE")
+    lines += ["", HELPERS if calls else "", *ours, *calls]
     fills = []
     at = 0
     for i, op in enumerate(program.op):
         if op in ("input", "draw"):
             if i in exe.slot:
-                fills.append(f"    r[{exe.slot[i]}] = float(inputs[{at}])")
+                kept = f"np.asarray(inputs[{at}], np.{program.dtype[i].name})"
+                value = kept if program.shape[i] else f"float(inputs[{at}])"
+                fills.append(f"    r[{exe.slot[i]}] = {value}")
             at += 1
         elif op == "const" and i in exe.slot:
             fills.append(f"    r[{exe.slot[i]}] = {literal(program.params[i]['value'])}")
     parts = [text.replace("def run():", f"def run{k}(r):") for k, text in enumerate(exe.texts)]
-    calls = [f"    run{k}(r)" for k in range(len(exe.texts))]
+    runs = [
+        f"    assert run{k}(r) is not False, 'these inputs take another path'"
+        for k in range(len(exe.texts))
+    ]
     outs = ", ".join(f"r[{exe.slot[x]}]" for x in _outputs(path))
     main = [
-        "def program(inputs):", f"    r = [None] * {len(exe.results)}", *fills, *calls,
+        "def program(inputs):", f"    r = [None] * {len(exe.results)}", *fills, *runs,
         f"    return [{outs}]",
     ]  # fmt: skip
     return "\n".join([*lines, "", "", *(f"{p}\n" for p in parts), *main, ""])

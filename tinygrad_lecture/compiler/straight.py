@@ -29,8 +29,8 @@ COMPARISONS = {
     "not_equal": "!=",
 }  # fmt: skip
 LOGIC = {
-    "logical_not": "not {0}", "logical_and": "{0} and {1}", "logical_or": "{0} or {1}",
-    "isnan": "{0} != {0}",
+    "logical_not": "not {0}", "logical_xor": "bool({0}) != bool({1})",
+    "logical_and": "{0} and {1}", "logical_or": "{0} or {1}", "isnan": "{0} != {0}",
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ class StraightCode:
         self.slot: dict[int, int] = {}
         self.texts: list[str] = []
         self.asked: dict[int, bool] = {}
-        self.called: set[str] = set()
+        self.called: dict[str, int] = {}
         self.templates: dict[str, str] = {}
         for row, outcome in guards:
             self.asked[row] = outcome
@@ -162,15 +162,16 @@ class StraightCode:
                 return self.templates[op].format(*names)
         run = params.get("_row") or row
         if run is None:  # a plain function
-            return self._call(f"{op}_{i}", lambda *values: _outcome(UFUNCS[op](*values)), names)
+            return self._call(i, lambda *values: _outcome(UFUNCS[op](*values)), names)
         rest = {k: v for k, v in params.items() if k != "_row"}
         count = len(names) - len(slots_of(rest))
         call = caller(run.run, rest, count)
-        return self._call(f"{op}_{i}", lambda *values: _outcome(call(*values)), names)
+        return self._call(i, lambda *values: _outcome(call(*values)), names)
 
-    def _call(self, name: str, function: Any, names: list[str]) -> str:
+    def _call(self, i: int, function: Any, names: list[str]) -> str:
+        name = f"{self.program.op[i]}_{i}"
         self.names[name] = function
-        self.called.add(name)
+        self.called[name] = i
         return f"{name}({', '.join(names)})"
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from inspect import Parameter, Signature
 from types import FunctionType
 from typing import Any
@@ -120,6 +121,7 @@ def elementwise(
         branch=text_rule(name, names, branch) if branch else None, **fields,
     )  # fmt: skip
     on_floats, *slopes = scalar or (value, *texts)
+    row = replace(row, run=_run_of(name, names, on_floats, row.run))
     HOT[f"row_{name}"] = row
     function = _deferred(f"op_{name}", _source(name, on_floats, slopes))
     function.__name__ = function.__qualname__ = name
@@ -133,6 +135,24 @@ def elementwise(
         source = _reflected_source(name, on_floats, slopes[-1])
         setattr(Value, f"__r{operator}__", _deferred(f"reflected_{name}", source))
     return function
+
+
+def _run_of(name: str, names: str, on_floats: str, on_arrays: Any) -> Any:
+    """Return the primal of raw operands: of floats by the same text as for scalar Values."""
+    made: list[Any] = []
+
+    def run(values: Sequence[Any], params: dict[str, Any]) -> Any:
+        if type(values[0]) is float and type(values[-1]) is float:
+            if not made:
+                text = f"lambda {names}: {on_floats}"
+                made.append(eval(compile(text, f"<op {name}>", "eval"), HOT))
+            try:
+                return made[0](*values)
+            except (ArithmeticError, ValueError):  # where Python's floats raise, NumPy's go on
+                pass
+        return on_arrays(values, params)
+
+    return run
 
 
 def _deferred(name: str, source: str) -> Any:

@@ -56,6 +56,13 @@ COMPARISONS = {
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==",
     np.not_equal: "!=",
 }  # fmt: skip
+LOGICAL = {
+    np.bitwise_and: np.logical_and, np.bitwise_or: np.logical_or, np.invert: np.logical_not,
+    np.bitwise_xor: np.logical_xor, np.logical_and: np.logical_and, np.logical_or: np.logical_or,
+    np.logical_xor: np.logical_xor,
+}  # fmt: skip
+"""What combines comparisons, as long as these are Values: while a function is recorded."""
+
 METHOD_OF = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
 for _ufunc, _symbol in COMPARISONS.items():
     setattr(Value, f"__{METHOD_OF[_symbol]}__", _comparison(_ufunc, _symbol))
@@ -73,6 +80,8 @@ def array_ufunc(self: Value, ufunc: Any, method: str, *inputs: Any, **kwargs: An
     if method == "__call__" and not kwargs:
         if ufunc in UFUNCS:
             return UFUNCS[ufunc](*inputs)
+        if TRACING and ufunc in LOGICAL and recorder() is not None:
+            return _plain_call(LOGICAL[ufunc], inputs, {})
         if ufunc in PLAIN or (TRACING and ufunc in COMPARISONS and recorder() is not None):
             return _plain_call(ufunc, inputs, {})
         if ufunc in COMPARISONS:
