@@ -286,3 +286,20 @@ def test_threads_may_share_a_compiled_function() -> None:
     for x, (value, gradient) in zip(points, found, strict=True):
         np.testing.assert_allclose(value, function(x)[0], rtol=1e-12)
         np.testing.assert_allclose(gradient, function(x)[1], rtol=1e-12)
+
+
+def test_a_method_may_be_compiled() -> None:
+    class Scaled:
+        def __init__(self, factor: float) -> None:
+            self.factor = tg.Value(factor)
+
+        @tg.compile  # type: ignore[untyped-decorator]
+        def apply(self, x: Any) -> Any:
+            return tg.sum(self.factor * x)
+
+    two, three = Scaled(2.0), Scaled(3.0)
+    for _ in range(2):
+        assert two.apply(np.ones(4)).item() == 8.0
+        assert three.apply(np.ones(4)).item() == 12.0
+    two.factor.data = 5.0
+    assert two.apply(np.ones(4)).item() == 20.0

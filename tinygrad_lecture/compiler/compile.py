@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import threading
+import types
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -54,6 +55,10 @@ class Compiled:
         self.eager_calls = 0
         self._last: Path | None = None
         self._lock = threading.RLock()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind to an object, so that a method may be compiled."""
+        return self if instance is None else types.MethodType(self, instance)
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__qualname__", repr(self.function))
