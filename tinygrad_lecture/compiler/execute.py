@@ -305,7 +305,9 @@ class Executable:
         return type(x) is int and self.program.place[x] == self.program.place[i]
 
     def _scatter(self, i: int, args: Any, params: Any, out: str) -> list[str]:
-        return [f"{out}[{self.name(params['places'], 'index')}] = {self.operand(args[0])}"]
+        places = params["places"]
+        clear = [f"{out}.fill(0)"] if len(places) < self.program.size(i) else []
+        return [*clear, f"{out}[{self.name(places, 'index')}] = {self.operand(args[0])}"]
 
     def _reduceat(self, i: int, args: Any, params: Any, out: str) -> list[str]:
         self.names["add"] = np.add

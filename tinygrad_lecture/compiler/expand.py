@@ -72,6 +72,8 @@ class _Writer:
         self, op: str, *args: int, shape: Any, dtype: Any = FLOAT, note: str = "", **params: Any
     ) -> int:
         """Append a row."""
+        if op == "reshape":
+            params["shape"] = tuple(shape)
         return self.new.add(op, args, params, tuple(shape), np.dtype(dtype), 1, note)
 
     def constant(self, x: Any, dtype: Any = FLOAT) -> int:
