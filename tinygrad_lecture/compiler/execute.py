@@ -38,6 +38,8 @@ UFUNCS: dict[str, Any] = {
 
 def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:
     """Return a view of a flat memory; offset and strides count elements."""
+    if 0 in shape:
+        return np.empty(shape, memory.dtype)
     size = memory.itemsize
     return np.ndarray(shape, memory.dtype, memory, offset * size, tuple(s * size for s in strides))
 

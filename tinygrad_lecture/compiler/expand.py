@@ -98,7 +98,8 @@ class _Writer:
             where.append(self.new.copy_row(old, i, args))
             return
         rule = RULES.get(name)
-        if rule is not None:
+        empty = 0 in shapes[i] or any(0 in shapes[a] for a in ids)
+        if rule is not None and not empty:
             params = {k: v for k, v in old.params[i].items() if k != "_row"}
             written = rule(self, i, args, **params)
             if written is not None:

@@ -245,6 +245,8 @@ def literal(x: Any) -> str:
     x = np.asarray(x)
     if x.ndim == 0:
         return literal(float(x))
+    if x.size == 0:
+        return f"np.zeros({_tuple(x.shape)}, np.{x.dtype.name})"
     if x.size <= 16 and x.dtype.kind in "fi" and np.isfinite(x).all():
         return f"np.array({x.tolist()!r}, np.{x.dtype.name})"
     if x.size and (x == x.flat[0]).all() and x.dtype.kind in "fib":
