@@ -1,11 +1,14 @@
-"""The compiled benchmarks by name; each is one module with a function `workloads`."""
+"""The compiled benchmarks by name; each is one module.
+
+It has a function `workloads`, or, where there are no candidates to be timed, `tables`.
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
 
-from harness import Table
+from harness import Report, Table
 
 MODULES = {
     "demo": "peers_demo",
@@ -15,18 +18,25 @@ MODULES = {
     "expression": "peers_expression",
     "rosenbrock": "peers_rosenbrock",
     "chain": "peers_chain",
+    "build": "build_times",
 }
 
 PACKAGES = ("numpy", "micrograd", "autograd", "torch", "jax", "casadi", "pytensor", "numba")
 
 
-def tables(names: Iterable[str] = MODULES) -> list[Table]:
+def tables(names: Iterable[str] = MODULES) -> list[Table | Report]:
     """Run workloads by name."""
     import candidates  # here, since it ties the process to one core
 
-    found = []
+    found: list[Table | Report] = []
     for name in names:
-        for workload in importlib.import_module(MODULES[name]).workloads():
-            found.append(candidates.table(workload))
-            print(found[-1].text(), end="\n\n", flush=True)
+        module = importlib.import_module(MODULES[name])
+        made = (
+            module.tables()
+            if hasattr(module, "tables")
+            else map(candidates.table, module.workloads())
+        )
+        for table in made:
+            found.append(table)
+            print(table.text(), end="\n\n", flush=True)
     return found

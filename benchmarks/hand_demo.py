@@ -1,4 +1,4 @@
-"""micrograd's demo step by hand, in three ways; see `peers_demo`.
+"""micrograd's demo step by hand, in four ways; see `peers_demo`.
 
 Gradients are in micrograd's order: a neuron's weights, then its bias.
 """
@@ -89,8 +89,8 @@ def by_hand_bits() -> Candidate:
     return Candidate(step, lambda: [step(), g.copy()])
 
 
-def by_hand_buffers() -> Candidate:
-    """NumPy with buffers for all results, and masks of 0.0 and 1.0."""
+def by_hand_tuned() -> Candidate:
+    """NumPy with few calls: transposed, biases as columns of the weights, masks of 0.0 and 1.0."""
     add, multiply, greater = np.add, np.multiply, np.greater
     p, g, scaled = START.copy(), np.zeros(337), np.zeros(337)
     (w1, w2, w3), (g1, g2, g3) = layers(p), layers(g)
@@ -134,22 +134,72 @@ def by_hand_buffers() -> Candidate:
     return Candidate(step, lambda: [step(), g.copy()])
 
 
-def by_hand() -> Candidate:
-    """Plain NumPy."""
+def by_hand_out() -> Candidate:
+    """Plain NumPy, operation by operation, with a buffer for each result."""
+    parameters = matrices()
+    grads, scaled = ([np.zeros_like(p) for p in parameters] for _ in range(2))
+    w1, b1, w2, b2, w3, b3 = parameters
+    g1, gb1, g2, gb2, g3, gb3 = grads
+    n = len(X)
+    a1, h1, d1, a2, h2, d2 = np.zeros((6, n, 16))
+    mask1, mask2 = np.zeros((2, n, 16), bool)
+    score, d = np.zeros((2, n, 1))
+    margin, hinge = np.zeros((2, n))
+    active, share = np.zeros(n, bool), -Y / n
+
+    def step() -> tuple[Any, list[np.ndarray]]:
+        np.dot(X, w1.T, out=a1)
+        np.add(a1, b1, out=a1)
+        np.maximum(a1, 0, out=h1)
+        np.dot(h1, w2.T, out=a2)
+        np.add(a2, b2, out=a2)
+        np.maximum(a2, 0, out=h2)
+        np.dot(h2, w3.T, out=score)
+        np.add(score, b3, out=score)
+        np.multiply(Y, score[:, 0], out=margin)
+        np.subtract(1, margin, out=margin)
+        np.maximum(margin, 0, out=hinge)
+        np.greater(margin, 0, out=active)
+        np.multiply(share, active, out=d[:, 0])
+        np.dot(d, w3, out=d2)
+        np.greater(a2, 0, out=mask2)
+        np.multiply(d2, mask2, out=d2)
+        np.dot(d2, w2, out=d1)
+        np.greater(a1, 0, out=mask1)
+        np.multiply(d1, mask1, out=d1)
+        np.dot(d1.T, X, out=g1)
+        d1.sum(axis=0, out=gb1)
+        np.dot(d2.T, h1, out=g2)
+        d2.sum(axis=0, out=gb2)
+        np.dot(d.T, h2, out=g3)
+        d.sum(axis=0, out=gb3)
+        penalty = 0.0
+        for p, g, s in zip(parameters, grads, scaled, strict=True):
+            np.multiply(p, p, out=s)
+            penalty += s.sum()
+            np.multiply(p, 2e-4, out=s)
+            np.add(g, s, out=g)
+        return hinge.mean() + 1e-4 * penalty, grads
+
+    return Candidate(step, lambda: joined(*step()))
+
+
+def by_hand(x: np.ndarray = X, y: np.ndarray = Y) -> Candidate:
+    """Plain NumPy, for the demo's points or others."""
     parameters = matrices()
 
     def step() -> tuple[Any, list[np.ndarray]]:
         w1, b1, w2, b2, w3, b3 = parameters
-        a1 = X @ w1.T + b1
+        a1 = x @ w1.T + b1
         h1 = np.maximum(a1, 0)
         a2 = h1 @ w2.T + b2
         h2 = np.maximum(a2, 0)
-        margin = 1 - Y * (h2 @ w3.T + b3)[:, 0]
+        margin = 1 - y * (h2 @ w3.T + b3)[:, 0]
         loss = np.maximum(margin, 0).mean() + 1e-4 * sum((p * p).sum() for p in parameters)
-        d = np.where(margin > 0, -Y / 100, 0)[:, None]
+        d = np.where(margin > 0, -y / len(y), 0)[:, None]
         d2 = (d @ w3) * (a2 > 0)
         d1 = (d2 @ w2) * (a1 > 0)
-        grads = (d1.T @ X, d1.sum(0), d2.T @ h1, d2.sum(0), d.T @ h2, d.sum(0))
+        grads = (d1.T @ x, d1.sum(0), d2.T @ h1, d2.sum(0), d.T @ h2, d.sum(0))
         return loss, [g + 2e-4 * p for g, p in zip(grads, parameters, strict=True)]
 
     return Candidate(step, lambda: joined(*step()))

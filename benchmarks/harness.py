@@ -18,7 +18,8 @@ Step = Callable[[], object]
 OURS = "tinygrad_lecture"
 
 
-def _time(ms: float) -> str:
+def words(ms: float) -> str:
+    """Return a time with its unit."""
     return f"{ms * 1e3:.1f} µs" if ms < 1 else f"{ms:.3f} ms" if ms < 10 else f"{ms:.1f} ms"
 
 
@@ -48,8 +49,8 @@ class Table:
             found.append((f">= {self.limits[name]:g}", ratio >= self.limits[name]))
         if name in self.shares:
             found.append((f"ours / peer <= {self.shares[name]:g}", 1 / ratio <= self.shares[name]))
-        words = ", ".join(f"{what}: {'yes' if kept else 'NO'}" for what, kept in found)
-        return words, all(kept for _, kept in found)
+        text = ", ".join(f"{what}: {'yes' if kept else 'NO'}" for what, kept in found)
+        return text, all(kept for _, kept in found)
 
     def kept(self) -> bool:
         """Whether every required ratio is reached; rows that are missing are not judged."""
@@ -61,7 +62,7 @@ class Table:
         for name, ms in self.rows.items():
             ratio = "" if ours is None or name == OURS else f"{ms / ours:.2f}"
             build = f"{self.builds[name]:.2f} s" if name in self.builds else ""
-            lines.append((name, _time(ms), ratio, build, self.verdict(name)[0]))
+            lines.append((name, words(ms), ratio, build, self.verdict(name)[0]))
         return lines
 
     def text(self) -> str:
@@ -98,6 +99,69 @@ class Table:
             "rows": rows,
             "peer_over_ours_at_least": dict(self.limits),
             "ours_over_peer_at_most": dict(self.shares),
+            "kept": self.kept(),
+            "notes": self.notes,
+        }
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A number that must not be above another one."""
+
+    what: str
+    found: float
+    most: float
+
+    def kept(self) -> bool:
+        """Whether it is reached."""
+        return self.found <= self.most
+
+    def text(self) -> str:
+        """Return it in words."""
+        verdict = "yes" if self.kept() else "NO"
+        return f"{self.what}: {self.found:.2f}, required <= {self.most:g}: {verdict}"
+
+
+@dataclass
+class Report:
+    """A table of any columns, the first of them names, and what is required of its numbers."""
+
+    title: str
+    head: tuple[str, ...]
+    cells: list[tuple[str, ...]]
+    required: list[Requirement]
+    notes: list[str] = field(default_factory=list)
+
+    def kept(self) -> bool:
+        """Whether everything that is required is reached."""
+        return all(r.kept() for r in self.required)
+
+    def lines(self) -> list[str]:
+        """Return what is required, and the notes."""
+        return [*(r.text() for r in self.required), *(f"note: {note}" for note in self.notes)]
+
+    def text(self) -> str:
+        """Return the table as it is printed."""
+        rows = [self.head, *self.cells]
+        wide = [max(len(row[i]) for row in rows) + 2 for i in range(len(self.head))]
+        lines = [self.title]
+        for name, *numbers in rows:
+            gaps = "".join(f"{cell:>{w}}" for cell, w in zip(numbers, wide[1:], strict=True))
+            lines.append(f"  {name:<{wide[0]}}{gaps}".rstrip())
+        return "\n".join([*lines, *(f"  {line}" for line in self.lines())])
+
+    def markdown(self) -> str:
+        """Return the same as a section in Markdown."""
+        rows = [self.head, ("---",) * len(self.head), *self.cells]
+        lines = [f"## {self.title}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+        return "\n".join([*lines, *(f"\n- {line}" for line in self.lines())])
+
+    def data(self) -> dict[str, Any]:
+        """Return the same for JSON."""
+        return {
+            "title": self.title,
+            "rows": [dict(zip(self.head, row, strict=True)) for row in self.cells],
+            "at_most": [{"what": r.what, "found": r.found, "most": r.most} for r in self.required],
             "kept": self.kept(),
             "notes": self.notes,
         }

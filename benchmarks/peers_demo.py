@@ -20,7 +20,8 @@ from hand_demo import (
     Y,
     by_hand,
     by_hand_bits,
-    by_hand_buffers,
+    by_hand_out,
+    by_hand_tuned,
     joined,
     matrices,
 )
@@ -172,8 +173,9 @@ def workloads() -> list[Workload]:
     peers = {
         OURS: Peer(ours, COMPILER, builds=True),
         f"{OURS}, nn.MLP and backward()": Peer(ours_modules, COMPILER, builds=True),
-        "hand numpy, buffers and sign bits": Peer(by_hand_bits),
-        "hand numpy, buffers": Peer(by_hand_buffers),
+        "hand numpy, tuned, sign bits": Peer(by_hand_bits),
+        "hand numpy, tuned": Peer(by_hand_tuned),
+        "hand numpy, out= buffers": Peer(by_hand_out),
         "hand numpy, plain": Peer(by_hand),
         "pytensor": Peer(pytensor_step, ("pytensor",), builds=True),
         "jax jit value_and_grad": Peer(jax_step, ("jax",), builds=True),
@@ -186,4 +188,12 @@ def workloads() -> list[Workload]:
         "micrograd": Peer(lambda: micrograd_step(collector=True), ("micrograd",)),
         "micrograd, collector off": Peer(lambda: micrograd_step(collector=False), ("micrograd",)),
     }
-    return [Workload("micrograd's demo step: loss and 337 gradients", peers, "hand numpy, plain")]
+    return [
+        Workload(
+            "micrograd's demo step: loss and 337 gradients",
+            peers,
+            "hand numpy, plain",
+            limits={"torch eager": 4, "casadi SX, call": 6},
+            shares={"hand numpy, out= buffers": 1.5, "jax jit value_and_grad": 1},
+        )
+    ]

@@ -26,9 +26,14 @@ def expression(inputs: Any) -> Any:
     return evaluate(PLAN, inputs, guard=False)
 
 
-def ours() -> Candidate:
+def compiled() -> Any:
     """Compile value and gradient of one array of ten numbers."""
-    step = tg.compile(tg.value_and_grad(lambda x: expression(list(x))))
+    return tg.compile(tg.value_and_grad(lambda x: expression(list(x))))
+
+
+def ours() -> Candidate:
+    """Our compiled step."""
+    step = compiled()
     return Candidate(lambda: step(X), lambda: list(step(X)))
 
 
@@ -133,4 +138,13 @@ def workloads() -> list[Workload]:
         "micrograd, collector off": Peer(lambda: micrograd_step(collector=False), ("micrograd",)),
     }
     title = "random expression, about 100,000 ops: value and gradient of ten inputs"
-    return [Workload(title, peers, "python by hand, two loops", rounds=5)]
+    return [
+        Workload(
+            title,
+            peers,
+            "python by hand, two loops",
+            limits={f"{OURS}, eager": 10},
+            shares={"casadi SX, buffer()": 4},
+            rounds=5,
+        )
+    ]

@@ -2,8 +2,8 @@
 
 ``python benchmarks/run.py [scalars] [arrays] [scaling] [compiled]`` runs those parts, or all.
 ``compiled:demo`` is one workload of the compiled part: demo, digits, adam, residual, expression,
-rosenbrock, chain.  The peers come with ``pip install -e '.[bench]'``; in the compiled part one
-that is missing is skipped.  Run it on a quiet machine, with one thread (OMP_NUM_THREADS=1).
+rosenbrock, chain, build.  The peers come with ``pip install -e '.[bench]'``; in the compiled part
+one that is missing is skipped.  Run it on a quiet machine, with one thread (OMP_NUM_THREADS=1).
 ``--out FILE`` saves the tables, as JSON for a name that ends in .json, as Markdown for .md, else
 as printed; it may be given more than once.  Exit code 1 says that a required ratio was missed.
 """
@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 
 import compiled
-from harness import Table, machine
+from harness import Report, Table, machine
 
 PARTS = ("scalars", "arrays", "scaling", "compiled")
 
 
-def saved(path: Path, head: str, tables: list[Table], texts: list[str]) -> str:
+def saved(path: Path, head: str, tables: list[Table | Report], texts: list[str]) -> str:
     """Return the results in the format that a file's name asks for."""
     if path.suffix == ".json":
         found = [table.data() for table in tables]

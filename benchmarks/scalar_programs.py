@@ -17,14 +17,14 @@ Program = Callable[[type], tuple[list[Any], Any]]
 SIZES = (2, 16, 16, 1)
 
 
-def demo_numbers() -> tuple[list[float], list[list[float]], list[int]]:
-    """Return 337 parameters (w of a neuron, then its b), 100 points and their labels."""
+def demo_numbers(samples: int = 100) -> tuple[list[float], list[list[float]], list[int]]:
+    """Return 337 parameters (w of a neuron, then its b), some points and their labels."""
     rng = random.Random(1)
     parameters: list[float] = []
     for nin, nout in pairwise(SIZES):
         for _ in range(nout):
             parameters += [*(rng.uniform(-1, 1) for _ in range(nin)), 0.0]
-    points = [[rng.uniform(-1, 1), rng.uniform(-1, 1)] for _ in range(100)]
+    points = [[rng.uniform(-1, 1), rng.uniform(-1, 1)] for _ in range(samples)]
     return parameters, points, [rng.choice([-1, 1]) for _ in points]
 
 

@@ -154,7 +154,7 @@ PARAMETERS = NEURONS * (INPUTS + 1)
 
 def forms(*loops: Any) -> list[Any]:
     """Return all pairs of neuron and loop, those of the given loops in the default run."""
-    pairs = list(itertools.product(NEURON_FORMS, LOOPS[:3])) + [(sum_then_bias, inputs_outside)]
+    pairs = [*itertools.product(NEURON_FORMS, LOOPS[:3]), (sum_then_bias, inputs_outside)]
     return [
         pytest.param(neuron, loop, marks=() if loop in loops else pytest.mark.slow)
         for neuron, loop in pairs
@@ -216,7 +216,7 @@ class TestOneLayer:
     def test_backward_on_leaves(self, neuron: Neuron, loop: Any) -> None:
         w = [[tg.Value(v) for v in row] for row in W]
         b = [tg.Value(v) for v in B]
-        parameters = [*sum(w, []), *b]
+        parameters = [*itertools.chain.from_iterable(w), *b]
 
         def step(x: Any) -> Any:
             for p in parameters:
@@ -258,9 +258,7 @@ def test_leaves_as_arguments(neuron: Neuron) -> None:
     w = [[tg.Value(v) for v in row] for row in W]
     b = [tg.Value(v) for v in B]
     x = [[tg.Value(v) for v in row] for row in X.tolist()]
-    f = tg.value_and_grad(
-        lambda w, b, x: head(samples_outside(neuron, w, b, x)), (0, 1, 2)
-    )
+    f = tg.value_and_grad(lambda w, b, x: head(samples_outside(neuron, w, b, x)), (0, 1, 2))
 
     compiled: Any = tg.compile(f)
     compiled(w, b, x)
@@ -306,7 +304,7 @@ def test_neurons_of_one_layer_may_be_written_differently() -> None:
 
 
 def special(data: str) -> list[list[float]]:
-    x = X.copy()
+    x: Any = X.copy()
     if data == "binary":  # exact 0, 1 and -1 here and there
         x = np.round(np.clip(x, -1, 1))
     elif data == "grid":
@@ -322,7 +320,8 @@ def special(data: str) -> list[list[float]]:
         x[:, 1] = 1.0
     elif data == "some of each":
         x[:4, 1], x[2:7, 3], x[5, :] = 0.0, 1.0, 0.0
-    return x.tolist()
+    rows: list[list[float]] = x.tolist()
+    return rows
 
 
 TWINS = pytest.mark.xfail(strict=True, reason="equal sums are computed twice, by a gather")
@@ -369,7 +368,7 @@ def test_equal_samples_are_computed_once() -> None:
 @pytest.mark.parametrize("as_argument", [False, True])
 @pytest.mark.parametrize("labels", ["signs", "zeros and ones", "one value", "numbers"])
 def test_labels_leave_no_trace(labels: str, as_argument: bool) -> None:
-    y = rng.normal(size=SAMPLES)
+    y: Any = rng.normal(size=SAMPLES)
     if labels == "signs":
         y = np.sign(y)
     elif labels == "zeros and ones":
@@ -389,7 +388,9 @@ def test_labels_leave_no_trace(labels: str, as_argument: bool) -> None:
     if as_argument:
         program = run_elsewhere(tg.value_and_grad(loss, (0, 1)), W, B, y)
     else:
-        program = run_elsewhere(tg.value_and_grad(lambda w, b: loss(w, b, y.tolist()), (0, 1)), W, B)
+        program = run_elsewhere(
+            tg.value_and_grad(lambda w, b: loss(w, b, y.tolist()), (0, 1)), W, B
+        )
     full, thin = products(program)
     assert (full, thin <= 2) == (2, True)
 
@@ -488,7 +489,8 @@ DEMO = (5, 7)
 )  # fmt: skip
 def test_the_demo_of_micrograd(given: str, data: str) -> None:
     model = tg.nn.MLP(2, [8, 8, 1], rng=1)
-    x, y = rng.normal(size=(30, 2)), np.sign(rng.normal(size=30))
+    x: Any = rng.normal(size=(30, 2))
+    y = np.sign(rng.normal(size=30))
     if data == "binary":
         x = np.round(np.clip(x, -1, 1))
     args: tuple[Any, ...] = ()
@@ -503,7 +505,7 @@ def test_the_demo_of_micrograd(given: str, data: str) -> None:
         inputs, labels = given_data or (x, y)
         rows = listed(inputs) if isinstance(inputs, np.ndarray) or given == "array" else inputs
         model.zero_grad()
-        for v in sum(inputs, []) if given == "leaves" else []:
+        for v in itertools.chain.from_iterable(inputs) if given == "leaves" else []:
             v.grad = None
         total = demo_loss(model, rows, [labels[n] for n in range(30)])
         total.backward()
@@ -534,7 +536,9 @@ def test_ready_made_neurons_and_layers(which: str) -> None:
     def step(x: Any) -> Any:
         model.zero_grad()
         out = [model(row) for row in listed(x)]
-        total = sum(sum(o * o for o in row) if isinstance(row, list) else row * row for row in out)
+        total: Any = sum(
+            sum(o * o for o in row) if isinstance(row, list) else row * row for row in out
+        )
         total.backward()
         return total
 
@@ -556,7 +560,12 @@ def test_ready_made_neurons_and_layers(which: str) -> None:
 def maxout(first: Any, second: Any, rows: Matrix) -> Any:
     return head(
         [
-            [tg.maximum(u, v) for u, v in zip(affine(*first, x), affine(*second, x), strict=True)]
+            [
+                tg.maximum(u, v)
+                for u, v in zip(
+                    affine(first[0], first[1], x), affine(second[0], second[1], x), strict=True
+                )
+            ]
             for x in rows
         ]
     )
@@ -736,7 +745,9 @@ def test_two_convolutions_in_a_chain() -> None:
 
 
 def product_ijk(a: Matrix, b: Matrix) -> list[list[Any]]:
-    return [[sum(x * y for x, y in zip(r, c, strict=True)) for c in zip(*b, strict=True)] for r in a]
+    return [
+        [sum(x * y for x, y in zip(r, c, strict=True)) for c in zip(*b, strict=True)] for r in a
+    ]
 
 
 def product_kij(a: Matrix, b: Matrix) -> list[list[Any]]:
@@ -844,7 +855,10 @@ def test_an_array_layer_under_a_scalar_head() -> None:
 
     def loss(w: Any, b: Any, v: Any, x: Any) -> Any:
         h = tg.tanh(x @ w.T + b)
-        scores = [[sum(v[k][j] * h[n, j] for j in range(NEURONS)) for k in range(3)] for n in range(len(x))]
+        scores = [
+            [sum(v[k][j] * h[n, j] for j in range(NEURONS)) for k in range(3)]
+            for n in range(len(x))
+        ]
         return head(scores)
 
     v = rng.normal(size=(3, NEURONS)).tolist()
@@ -858,7 +872,7 @@ def test_scalar_features_over_an_array_head() -> None:
     w, b = np.array(W), np.array(B)
 
     def loss(f: Any, w: Any, b: Any, x: Any) -> Any:
-        rows = [[tg.tanh(v) for v in affine(*f, row)] for row in listed(x)]
+        rows = [[tg.tanh(v) for v in affine(f[0], f[1], row)] for row in listed(x)]
         h = tg.stack([tg.stack(row) for row in rows])
         return tg.sum(tg.tanh(h @ w.T + b))
 

@@ -82,7 +82,8 @@ class Recorded(Tape):
             np.any(np.isnan(x)) for x in leaves if _is_number(x)
         ):
             # recorded, a derivative has no short cut for zero adjoints: 0·inf is nan
-            return nest.nest_map(raw, self._function(*args, **kwargs))
+            with np.errstate(all="ignore"):
+                return nest.nest_map(raw, self._function(*args, **kwargs))
         return nest.unflatten(self._recording.structure, leaves)
 
 
