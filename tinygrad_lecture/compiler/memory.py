@@ -17,7 +17,7 @@ __all__ = ["BLOCK", "INPLACE", "KEPT", "STATE", "Allocation", "elementwise_runs"
 ALIGN = 8  # elements: 64 bytes of float64
 
 
-BLOCK = 16_384
+BLOCK = 32_768
 """Long elementwise chains are run in blocks of so many elements, which stay in the cache."""
 
 

@@ -110,7 +110,25 @@ def _long_together(program: Program, rows: list[int]) -> list[int]:
             before.append(i)
     if any(r in after for i in long for x in program.args[i] for r in rows_of(x)):
         return rows
-    return [*before, *sorted(long), *sorted(after)]
+    return [*before, *_depth_first(program, long), *sorted(after)]
+
+
+def _depth_first(program: Program, rows: set[int]) -> list[int]:
+    """Return rows such that each is computed shortly before it is read: few are alive at once."""
+    read = {r for i in rows for x in program.args[i] for r in rows_of(x) if r in rows}
+    order: list[int] = []
+    done: set[int] = set()
+    stack = [(i, False) for i in sorted(rows - read, reverse=True)]
+    while stack:
+        i, ready = stack.pop()
+        if ready:
+            order.append(i)
+        elif i not in done:
+            done.add(i)
+            stack.append((i, True))
+            below = [r for x in program.args[i] for r in rows_of(x) if r in rows]
+            stack += [(r, False) for r in reversed(below)]
+    return order
 
 
 def _updated_in_place(program: Program, updates: Sequence[tuple[int, int]]) -> dict[int, int]:
