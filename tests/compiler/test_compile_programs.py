@@ -42,6 +42,7 @@ COMMON: dict[str, Any] = {
     "suppress_health_check": [HealthCheck.too_slow],
     "report_multiple_bugs": False,
 }
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of raw arrays
 few = settings(max_examples=25, **COMMON)
 many = settings(max_examples=500, **COMMON)
 
@@ -485,7 +486,6 @@ def test_five_hundred_array_programs(program: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [*UNARY, *GUARDED])
-@np.errstate(all="ignore")  # an eager call of raw arrays warns as NumPy does
 def test_each_unary_op(name: str) -> None:
     """Alone, on a scalar, on an array, and on sixty scalars at once."""
     for shape in ((), (4,)):
