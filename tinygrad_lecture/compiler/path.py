@@ -149,7 +149,9 @@ class Path:
         """Return the program as Python code that runs on its own.
 
         It defines ``program(inputs)``, which takes a list of numbers and arrays and returns one;
-        its first lines say which.  What runs is the same, with memory planned ahead.
+        its first lines say which.  What runs is the same, with memory planned ahead.  Where an
+        operation is invalid, such as 0·inf, it gives nan, and the compiled function asks the
+        original one instead.
 
         Raises
         ------
