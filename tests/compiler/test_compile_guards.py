@@ -906,3 +906,97 @@ def test_what_is_read_and_not_changed_is_no_matter() -> None:
     compiled: Any = tg.compile(lambda x: x * settings_of_mine["scale"] + thing.n)
     assert compiled(1.0) == 2.0
     assert compiled(3.0) == 6.0
+
+
+# ------------------------------------------------------------------ arguments and results
+
+ONES, RAMP = np.ones(3), np.arange(3.0)
+CALLS: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
+    "two numbers": (lambda x, y: x * y, [(2.0, 2.0), (3.0, 4.0)]),
+    "integers": (lambda x, n: x * n, [(1.0, 2), (2.0, 3.0)]),
+    "default": (lambda x, y=2.0: x * y, [(1.0,), (1.0, 3.0), (4.0,)]),
+    "none": (lambda x, m=None: x * 2.0 if m is None else x * m, [(1.0,), (1.0, 3.0), (2.0, None)]),
+    "text": (lambda x, m: x * 2.0 if m == "a" else x * 3.0, [(1.0, "a"), (1.0, "b"), (2.0, "a")]),
+    "truth": (lambda x, m: x * 2.0 if m else x * 3.0, [(1.0, True), (1.0, False), (2.0, True)]),
+    "dicts": (
+        lambda d: {"a": d["x"] * d["y"], "b": [d["x"], (d["y"],)]},
+        [({"x": 1.0, "y": 2.0},), ({"y": 1.0, "x": 5.0},), ({"x": ONES, "y": 2.0},)],
+    ),
+    "tuples": (lambda p: p[0] * p[1], [((1.0, 2.0),), ([1.0, 2.0],), ((ONES, 2.0),)]),
+    "no arguments": (lambda: 3.0, [(), ()]),
+    "no dependence": (lambda x: 3.0, [(1.0,), (2.0,)]),
+    "constants among results": (lambda x: (x, 1.0, "s", None, RAMP), [(1.0,), (2.0,)]),
+    "dtypes": (lambda x: x * 2.0 + 1.0, [(ONES.astype(t),) for t in (float, "f4", "f2", int, bool, ">f8")]),
+    "gradients of dtypes": (
+        tg.value_and_grad(lambda x: tg.sum(x * x)), [(RAMP.astype(t),) for t in ("f4", float)],
+    ),
+    "gradient of integers": (tg.value_and_grad(lambda x: tg.sum(x * x)), [(np.arange(3),)]),
+    "no elements": (lambda x: (tg.sum(x), x * 2.0), [(np.zeros((0, 3)),), (np.ones((2, 0)),)]),
+    "gradient of no elements": (tg.value_and_grad(lambda x: tg.sum(x * 2.0)), [(np.zeros((0, 3)),)]),
+    "orders in memory": (
+        lambda x: x @ x.T,
+        [(np.asfortranarray(np.arange(6.0).reshape(2, 3)),), (np.arange(6.0).reshape(2, 3)[:, ::-1],)],
+    ),
+    "negative zero": (lambda x: tg.arctan2(x, -1.0), [(0.0,), (-0.0,), (0.0,)]),
+    "hessian": (tg.hessian(lambda x: tg.sum(x**3) * x[0]), [(ONES,), (RAMP,)]),
+    "jacobian": (tg.jacobian(lambda x: tg.sin(x) * x[0]), [(ONES,), (RAMP,)]),
+    "forward jacobian": (tg.jacobian(lambda x: tg.sin(x) * x[0], mode="forward"), [(ONES,), (RAMP,)]),
+    "hvp": (lambda x, v: tg.hvp(lambda x: tg.sum(x**3) * x[0], x, v), [(ONES, ONES), (RAMP, ONES)]),
+    "jvp": (lambda x, v: tg.jvp(lambda x: tg.sin(x) * x[0], (x,), (v,)), [(ONES, ONES), (RAMP, ONES)]),
+    "vjp": (lambda x, v: tg.vjp(lambda x: tg.sin(x) * x[0], x)[1](v), [(ONES, ONES), (RAMP, ONES)]),
+    "second derivative": (tg.grad(tg.grad(lambda x: tg.sin(x) * x)), [(1.0,), (2.0,)]),
+    "comparison": (lambda x: x > 1.0, [(ONES,), (RAMP,)]),
+    "scalar comparison": (lambda x: x > 1.0, [(2.0,), (0.5,)]),
+    "argsort": (lambda x: np.argsort(x), [(-RAMP,), (RAMP,)]),
+    "argmax": (lambda x: np.argmax(x), [(RAMP,), (-RAMP,)]),
+}  # fmt: skip
+NOT_YET = {
+    "gradient of integers": "an integer array stays one",
+    "scalar comparison": "a float comes back",
+    "argmax": "a float comes back",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.xfail(strict=True, reason=NOT_YET[name]) if name in NOT_YET else (),
+        )
+        for name in CALLS
+    ],
+)
+def test_arguments_and_results(name: str) -> None:
+    function, calls = CALLS[name]
+    compiled: Any = tg.compile(function)
+    for args in [*calls, *calls]:
+        got, want = compiled(*args), function(*args)
+        agree(got, want)
+        assert [np.signbit(bare(x)) for x in flat_floats(got)] == [
+            np.signbit(bare(x)) for x in flat_floats(want)
+        ]
+
+
+def flat_floats(tree: Any) -> list[Any]:
+    """Return the numbers of a nest, those without axes."""
+    return [x for x in tg.engine.nest.flatten(tree)[0] if type(bare(x)) is float]
+
+
+def test_keyword_arguments() -> None:
+    def f(x: Any, *, y: Any = 2.0) -> Any:
+        return x * y
+
+    compiled: Any = tg.compile(f)
+    for kwargs in ({}, {"y": 3.0}, {"y": ONES}, {"y": 5.0}):
+        agree(compiled(1.5, **kwargs), f(1.5, **kwargs))
+    assert compiled(x=3.0, y=2.0) == 6.0
+
+
+def test_a_negative_zero_among_many_numbers_is_seen() -> None:
+    w = [tg.Value(1.0 + k) for k in range(40)]
+    compiled: Any = tg.compile(lambda: [tg.arctan2(v, -1.0) for v in w])
+    compiled()
+    for number in (0.0, -0.0, 0.0, NAN, INF):
+        w[3].data = number
+        np.testing.assert_equal(compiled()[3].data, math.atan2(number, -1.0))

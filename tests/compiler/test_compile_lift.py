@@ -893,3 +893,16 @@ def test_squared_errors_are_computed_by_products() -> None:
     assert products(program)[0] == 2
     assert "power" not in program.op
     assert sum(gathers(program)) <= PARAMETERS
+
+
+def test_stats_and_explain_count_products_and_gathers_as_these_tests_do() -> None:
+    layers = [dense(INPUTS, 5), dense(5, 6), dense(6, 3)]
+    f = tg.value_and_grad(lambda layers, x: head([mlp(layers, row) for row in listed(x)]))
+    compiled: Any = tg.compile(f)
+    compiled(layers, X)
+    program = compiled.program.program
+    stats = compiled.program.stats()
+    assert stats["matrix_products"] == sum(products(program)) == program.op.count("matmul")
+    assert stats["gathered_elements"] == sum(gathers(program))
+    text = compiled.program.explain()
+    assert text.count("matmul") >= stats["matrix_products"]

@@ -23,7 +23,10 @@ from numeric_derivatives import numeric_gradients
 from strategies import array_programs, numbers, on, programs
 
 import tinygrad_lecture as tg
+from tinygrad_lecture.compiler import execute as execute_module
 from tinygrad_lecture.compiler import lift as lift_module
+from tinygrad_lecture.compiler import memory as memory_module
+from tinygrad_lecture.compiler import plan as plan_module
 from tinygrad_lecture.compiler.compile import _alike, _updates
 from tinygrad_lecture.compiler.expand import expand
 from tinygrad_lecture.compiler.lift import lift
@@ -117,6 +120,15 @@ def thresholds(narrow: float, small: int) -> Iterator[None]:
         mock.patch.object(lift_module, "NARROW", narrow),
         mock.patch.object(lift_module, "SMALL", small),
     ):
+        yield
+
+
+@contextlib.contextmanager
+def short_blocks(block: int) -> Iterator[None]:
+    """Let elementwise ops run block by block on arrays that are not long at all."""
+    with contextlib.ExitStack() as stack:
+        for module in (memory_module, execute_module, plan_module):
+            stack.enter_context(mock.patch.object(module, "BLOCK", block))
         yield
 
 
@@ -427,9 +439,9 @@ SCALAR_TOO = {
 
 
 @st.composite
-def mixed_programs(draw: st.DrawFn, most_lines: int = 8) -> Mixed:
+def mixed_programs(draw: st.DrawFn, most_lines: int = 8, shapes: Any = SHAPES) -> Mixed:
     """Draw a program whose values are moderate at the first point."""
-    shapes = tuple(draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3)))
+    shapes = tuple(draw(st.lists(st.sampled_from(shapes), min_size=1, max_size=3)))
     lines: list[tuple[str, int, int, int]] = []
     start = [tg.Value(x) for x in Mixed(shapes, ()).point(0)]
     values: list[Any] = list(start)
@@ -469,6 +481,30 @@ def test_mixed_programs(program: Mixed, data: st.DataObject) -> None:
 @many
 def test_five_hundred_mixed_programs(program: Mixed, data: st.DataObject) -> None:
     check_mixed(program, data, [program.point(k) for k in range(3)])
+
+
+def check_blocks(program: Mixed, block: int) -> None:
+    points = [program.point(k) for k in range(3)]
+    every = tuple(range(len(points[0])))
+    with short_blocks(block):
+        check(program.values, points, program.values)
+        check(tg.value_and_grad(program.total, every), points, program.values)
+
+
+LONG = [(11,), (11,), (9,), (8,), (), (1,)]
+
+
+@given(mixed_programs(shapes=LONG), st.sampled_from([3, 4]))
+@few
+def test_long_arrays_in_blocks(program: Mixed, block: int) -> None:
+    check_blocks(program, block)
+
+
+@pytest.mark.slow
+@given(mixed_programs(most_lines=20, shapes=LONG), st.sampled_from([2, 3, 4, 5]))
+@many
+def test_five_hundred_programs_of_long_arrays(program: Mixed, block: int) -> None:
+    check_blocks(program, block)
 
 
 @pytest.mark.slow
