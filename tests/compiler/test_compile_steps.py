@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from compiler_helpers import paths_of
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import nn, optim
@@ -586,6 +590,23 @@ def test_buffers_that_the_user_replaces() -> None:
     assert twins.paths == 1
 
 
+@pytest.mark.parametrize(
+    "exact",
+    [
+        False,
+        True,
+    ],
+)
+def test_buffers_keep_their_kind(exact: bool) -> None:
+    layer = nn.BatchNorm1d(FEATURES)
+    before = {name: type(b) for name, b in layer.named_buffers()}
+    compiled: Any = tg.compile(lambda x: layer(x), exact=exact)
+    for k in range(2):
+        compiled(np.random.default_rng(k).normal(size=(4, FEATURES)))
+        assert {name: type(b) for name, b in layer.named_buffers()} == before
+        layer.load_state_dict(layer.state_dict())
+
+
 def test_moments_that_the_user_replaces() -> None:
     def write(task: Task) -> None:
         for entry in task.optimizer.state.values():
@@ -635,6 +656,44 @@ def test_what_the_user_keeps_does_not_change(optimizer: Any) -> None:
         for arrays, copies in kept:
             for x, y in zip(arrays, copies, strict=True):
                 assert np.array_equal(x, y)
+    twins.equal()
+
+
+def test_a_kept_gradient_outlives_its_cell() -> None:
+    w = tg.Value(np.ones((3, 2)))
+
+    def accumulate(x: float) -> Any:
+        loss = tg.sum(tg.tanh(w * x))
+        loss.backward()
+        return loss
+
+    compiled: Any = tg.compile(accumulate)
+    compiled(1.0)
+    kept = [w.grad]
+    copies = [w.grad.copy()]
+    for k in range(2, 8):
+        if k % 2:
+            w.grad = None
+        compiled(float(k))
+        assert all(np.array_equal(x, y) for x, y in zip(kept, copies, strict=True))
+        kept.append(w.grad)
+        copies.append(w.grad.copy())
+
+
+def test_a_kept_buffer_outlives_its_cell() -> None:
+    twins = Twins(make(batch_norm_net), sgd(momentum=0.9))
+    layer = list(twins.ours.model.modules())[2]
+    kept: list[Any] = []
+    copies: list[Any] = []
+    for k in range(8):
+        if k % 3 == 1:
+            batch = twins.ours.batch(k)
+            same_loss(twins.ours.step(*batch), twins.theirs.step(*batch))
+        else:
+            twins.step(k)
+        kept += [layer.running_mean, layer.running_var]
+        copies += [x.copy() for x in kept[-2:]]
+        assert all(np.array_equal(x, y) for x, y in zip(kept, copies, strict=True))
     twins.equal()
 
 
@@ -704,6 +763,21 @@ def test_a_graph_recorded_before_several_steps_keeps_its_numbers() -> None:
         graphs.append(twins.both(lambda task: tg.sum(tg.tanh(task.model(probe)))))
     for pair in graphs:
         for task, graph in zip((twins.ours, twins.theirs), pair, strict=True):
+            task.model.zero_grad()
+            graph.backward()
+        twins.equal()
+
+
+def test_a_graph_recorded_before_an_eager_and_a_compiled_step() -> None:
+    twins = Twins(plain, sgd(momentum=0.9))
+    probe = np.random.default_rng(1).normal(size=(4, FEATURES))
+    for k in range(3):
+        twins.step(k)
+        graphs = twins.both(lambda task: tg.sum(tg.tanh(task.model(probe))))
+        batch = twins.ours.batch(k + 30)
+        same_loss(twins.ours.step(*batch), twins.theirs.step(*batch))
+        twins.step(k + 10)
+        for task, graph in zip((twins.ours, twins.theirs), graphs, strict=True):
             task.model.zero_grad()
             graph.backward()
         twins.equal()
@@ -1234,3 +1308,161 @@ def test_exact_scalar_loops_are_equal_to_the_bit(form: str) -> None:
         assert compiled(x, y, 0.1).data == theirs.step(x, y, 0.1).data
         for p, q in zip(ours.model.parameters(), theirs.model.parameters(), strict=True):
             assert (p.data, p.grad) == (q.data, q.grad)
+
+
+# ------------------------------------------------------------------- all of this in any order
+
+
+class Training(RuleBasedStateMachine):
+    """A compiled task and its eager twin; whatever a user does in between is done to both."""
+
+    @initialize(
+        net=st.sampled_from([relu_net, batch_norm_net, dropout_net, all_net, plain_mean_norm_net]),
+        optimizer=st.sampled_from(sorted(OPTIMIZERS)),
+        exact=st.booleans(),
+    )
+    def begin(self, net: Any, optimizer: str, exact: bool) -> None:
+        self.ours, self.theirs = (Task(make(net), OPTIMIZERS[optimizer]) for _ in range(2))
+        self.tasks = self.ours, self.theirs
+        self.compiled: Any = tg.compile(self.ours.step, exact=exact)
+        self.evaluate: Any = tg.compile(self.ours.evaluate, exact=exact)
+
+        def accumulate(x: Any, y: Any) -> Any:
+            loss = self.ours.loss(self.ours.model(x), y)
+            loss.backward()
+            return loss
+
+        self.accumulate: Any = tg.compile(accumulate, exact=exact)
+        self.kept: list[tuple[Any, Any]] = []
+        self.graphs: list[tuple[Any, Any]] = []
+        self.saved: list[tuple[Any, Any]] = []
+
+    @rule(k=st.integers(0, 99), n=st.sampled_from([6, 6, 3]))
+    def step(self, k: int, n: int) -> None:
+        batch = self.ours.batch(k, n)
+        same_loss(self.compiled(*batch), self.theirs.step(*batch))
+
+    @rule(k=st.integers(0, 99))
+    def step_eagerly(self, k: int) -> None:
+        batch = self.ours.batch(k)
+        same_loss(self.ours.step(*batch), self.theirs.step(*batch))
+
+    @rule(k=st.integers(0, 99))
+    def look_at_the_loss(self, k: int) -> None:
+        batch = self.ours.batch(k, 4)
+        same_loss(self.evaluate(*batch), self.theirs.evaluate(*batch))
+
+    @rule(k=st.integers(0, 99))
+    def add_to_gradients(self, k: int) -> None:
+        batch = self.ours.batch(k)
+        loss = self.theirs.loss(self.theirs.model(batch[0]), batch[1])
+        loss.backward()
+        same_loss(self.accumulate(*batch), loss)
+
+    @rule(training=st.booleans())
+    def switch(self, training: bool) -> None:
+        for task in self.tasks:
+            task.model.train(training)
+
+    @rule(lr=st.sampled_from([0.3, 0.01, 0.1]))
+    def change_the_learning_rate(self, lr: float) -> None:
+        for task in self.tasks:
+            task.optimizer.param_groups[0]["lr"] = lr
+
+    @rule()
+    def forget_gradients(self) -> None:
+        for task in self.tasks:
+            task.model.zero_grad()
+
+    @rule(i=st.integers(0, 5), how=st.sampled_from(["rebind", "scale", "write", "gradient"]))
+    def touch(self, i: int, how: str) -> None:
+        for task in self.tasks:
+            parameters = list(task.model.parameters())
+            p = parameters[i % len(parameters)]
+            if how == "rebind":
+                p.data = np.cos(np.arange(p.size)).reshape(p.shape)
+            elif how == "scale":
+                p.data *= 0.5
+            elif how == "gradient":
+                p.grad = np.sin(np.arange(p.size)).reshape(p.shape)
+            else:
+                with contextlib.suppress(ValueError):  # a graph that is kept needs the array
+                    p.data[0] = 0.25
+        if how in ("scale", "write"):
+            self.kept.clear()  # these are the arrays that were written into
+
+    @rule()
+    def keep(self) -> None:
+        arrays = [x for x in keep(self.ours) if x is not None]
+        self.kept.append((arrays, [np.copy(x) for x in arrays]))
+
+    @rule()
+    def let_go(self) -> None:
+        self.kept.clear()
+
+    @rule()
+    def save(self) -> None:
+        a, b = ((t.model.state_dict(), t.optimizer.state_dict()) for t in self.tasks)
+        self.saved.append((a, b))
+
+    @rule(k=st.integers(0, 9))
+    def load(self, k: int) -> None:
+        if self.saved:
+            pair = self.saved[k % len(self.saved)]
+            for task, (model, state) in zip(self.tasks, pair, strict=True):
+                task.model.load_state_dict(model)
+                task.optimizer.load_state_dict(state)
+
+    @rule(k=st.integers(0, 99))
+    def record_a_graph(self, k: int) -> None:
+        x, y = self.ours.batch(k, 5)
+        a, b = (task.evaluate(x, y) for task in self.tasks)
+        self.graphs.append((a, b))
+
+    @rule(k=st.integers(0, 9))
+    def go_back_through_a_graph(self, k: int) -> None:
+        if self.graphs:
+            for graph in self.graphs[k % len(self.graphs)]:
+                graph.backward()
+
+    @rule()
+    def drop_graphs(self) -> None:
+        self.graphs.clear()
+
+    @invariant()
+    def both_are_equal(self) -> None:
+        if not hasattr(self, "ours"):
+            return
+        for task in self.tasks:
+            task.optimizer._warned = True  # of gradients that add up
+        a, b = self.ours.state(), self.theirs.state()
+        assert a.keys() == b.keys()
+        for name, want in b.items():
+            if isinstance(want, np.ndarray):
+                assert a[name].dtype == want.dtype
+                scale = max(1.0, float(np.max(np.abs(want), initial=0.0)))
+                np.testing.assert_allclose(
+                    a[name], want, rtol=1e-8, atol=1e-8 * scale, err_msg=name
+                )
+            else:
+                assert a[name] == want, name
+        for arrays, copies in self.kept:
+            assert all(np.array_equal(x, y) for x, y in zip(arrays, copies, strict=True))
+        for graphs in self.graphs:
+            same_loss(*graphs)
+        for function in (self.compiled, self.evaluate, self.accumulate):
+            assert function.eager_calls == 0
+
+
+Training.TestCase.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
+TestTraining = Training.TestCase
+
+
+class LongTraining(Training):
+    """More of it."""
+
+
+LongTraining.TestCase.settings = settings(
+    max_examples=200, stateful_step_count=50, deadline=None, report_multiple_bugs=False
+)
+TestLongTraining = pytest.mark.slow(LongTraining.TestCase)

@@ -207,7 +207,7 @@ class Executable:
         if op in UFUNCS and not params.get("_row"):
             return [self._ufunc(i, op, args, out)]
         method = getattr(self, f"_{op}", None)
-        if method is not None:
+        if method is not None and not (op == "where" and len(args) == 2):  # a constant condition
             result: list[str] = method(i, args, params, out)
             return result
         return self._call(i, args, params, out)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.recording import Recorder, RecordingError
+from ..engine.sweep import PACKAGE
 from ..engine.value import Value
 
 __all__ = ["Surroundings"]
@@ -73,7 +74,12 @@ class Surroundings:
             if inner is not None:
                 yield from self._reached(inner)
             return
-        yield from zip(code.co_freevars, function.__closure__ or (), strict=False)
+        cells = zip(code.co_freevars, function.__closure__ or (), strict=False)
+        if code.co_filename.startswith((PACKAGE, "<op ")):  # what we keep for ourselves
+            inner = ((name, _content(cell)) for name, cell in cells)
+            yield from ((name, x) for name, x in inner if callable(x))
+            return
+        yield from cells
         for name in code.co_names:
             if name in function.__globals__:
                 self.globals.append((name, function.__globals__, function.__globals__[name]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from operator import gt
 from sys import getrefcount
 from typing import Any
 
@@ -180,7 +181,7 @@ class Path:
         program = self.program
         exe: Any = (Executable if program.place else StraightCode)(program, self.guards)
         self.exe = exe
-        self.watched: list[tuple[Any, int]] = []
+        self.watched: list[int] = []
         self.draws: list[tuple[Any, Any]] = []
         self.vectors: list[tuple[list[Value], Any]] = []
         self.own: dict[Cell, Any] = {}
@@ -323,10 +324,10 @@ class Path:
         """Write the function that puts results into the objects outside, and returns the answer."""
         exe, text = self.exe, Text(self.reached)
         places: list[int] = []
-        lent: list[Any] = []
+        lent: list[tuple[Cell, Any]] = []
         lend = self.moves < MOST_MOVES
 
-        def value(row: Any, *, lending: bool = False) -> str:
+        def value(row: Any, cell: Cell | None = None) -> str:
             if isinstance(exe, StraightCode):
                 result = f"{text.name(exe.results)}[{exe.slot[row]}]"
                 return f"{result}.copy()" if self.program.shape[row] else result
@@ -337,8 +338,8 @@ class Path:
                     return f"{text.name(array)}.item()"
                 places.append(place)
                 return f"numbers[{len(places) - 1}]"
-            if lending and lend:
-                lent.append(array)
+            if cell is not None and lend:
+                lent.append((cell, array))
                 return text.name(array)
             return f"{text.name(array)}.copy()"
 
@@ -358,14 +359,14 @@ class Path:
             if mine is not None and not scalar and self._same_memory(row, mine):
                 value_text = text.name(mine) if lend else f"{text.name(mine)}.copy()"
                 if lend:
-                    lent.append(mine)
+                    lent.append((cell, mine))
             else:
-                value_text = value(row, lending=cell.kind == "grad")
+                value_text = value(row, cell if cell.kind == "grad" else None)
                 listed = value_text.startswith("numbers")
                 if listed and cell.kind == "grad" and is_known(cell):
                     grads.append((cell.owner, len(places) - 1))
                     continue
-            text.write(cell, value_text)
+            text.write(cell, value_text, number=scalar)
         self._write_gradients(text, grads)
         text.names.update(as_value=_result, next_number=next_number, np=np, bare_number=bare_number)
         answer = _nested(self.recording.structure, iter(answers), text)
@@ -375,7 +376,7 @@ class Path:
             text.names["index"] = np.array(places, np.int64)
             head.append("numbers = take(index, None, None, 'clip').tolist()")
         text.lines = [*head, f"answer = {answer}", *text.lines, "return answer"]
-        self.lent = lent
+        self.references = self._counter(lent)
         write_back: Callable[[Any], Any] = text.function("write_back", "flat")
         return write_back
 
@@ -419,10 +420,8 @@ class Path:
         FloatingPointError
             If an operation was invalid, such as 0·inf: nothing has been written then.
         """
-        for array, count in self.watched:
-            if getrefcount(array) > count:
-                self._move()
-                break
+        if self.watched and any(map(gt, self.references(flat), self.watched)):
+            self._move()
         if self.vectors:
             self._load_vectors()
         self.load(flat)
@@ -446,8 +445,8 @@ class Path:
             exe.commit()
         self.calls += 1
         answer = self.write_back(flat)
-        if self.lent and not self.watched:
-            self._watch()
+        if not self.watched:
+            self.watched = self.references(flat)
         return answer
 
     def _load_vectors(self) -> None:
@@ -468,12 +467,22 @@ class Path:
             for rng, state in zip(self.generators, states, strict=True):
                 rng.bit_generator.state = state
 
-    def _watch(self) -> None:
-        """Count the references to memory that objects outside share with the program."""
-        shared = list({id(x): x for a in self.lent for x in (a, a.base)}.values())
-        self.watched = [(x, 0) for x in shared]
-        del shared
+    def _counter(self, lent: list[tuple[Cell, Any]]) -> Callable[[Any], list[int]]:
+        """Write the function that counts who refers to memory that objects outside share.
+
+        The object that an array was lent to is not counted, whether it still holds it or not: a
+        reference that somebody else keeps must not pass for its.
+        """
+        text = Text(self.reached)
+        text.names["getrefcount"] = getrefcount
         counts = []
-        for array, _ in self.watched:  # in the very way in which `run` counts them
-            counts.append(getrefcount(array))
-        self.watched = [(x, n) for (x, _), n in zip(self.watched, counts, strict=True)]
+        for cell, array in lent:
+            name, held = text.name(array), text.read(cell)
+            if cell.kind == "item":
+                held = f"{text.owner(cell.owner)}.get({cell.key!r})"
+            counts.append(f"getrefcount({name}) - ({held} is {name})")
+        bases = {id(array.base): array.base for _, array in lent}
+        counts += [f"getrefcount({text.name(base)})" for base in bases.values()]
+        text.lines.append(f"return [{', '.join(counts)}]")
+        counter: Callable[[Any], list[int]] = text.function("references", "flat")
+        return counter

@@ -57,8 +57,8 @@ class Text:
             return f"{owner}[{cell.key[0]!r}][{cell.key[1]}]"
         return f"{owner}[{cell.key!r}]"
 
-    def write(self, cell: Cell, value: str) -> None:
-        """Append the lines that write to a place."""
+    def write(self, cell: Cell, value: str, *, number: bool = False) -> None:
+        """Append the lines that write to a place, which may want an array of no axes."""
         owner = self.owner(cell.owner)
         if cell.kind == "grad":
             self.lines.append(f"{owner}._grad = {value}")
@@ -67,8 +67,7 @@ class Text:
             self.lines.append(f"{owner}._q = None")
         else:
             key = repr(cell.key) if isinstance(cell.key, str) else self.name(cell.key)
-            plain = value.startswith("numbers") or value.endswith(".item()")
-            if plain:
+            if number:
                 value = f"bare_number({owner}.get({key}), {value})"
             self.lines.append(f"{owner}[{key}] = {value}")
 
