@@ -14,12 +14,12 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import UsageError
-from . import conventions, gradcheck, train
+from . import claims, conventions, gradcheck, train
 
 __all__ = ["main"]
 
 PROGRAM = "tinygrad-lecture"
-COMMANDS = (train, gradcheck, conventions)
+COMMANDS = (train, gradcheck, claims, conventions)
 
 
 class _Parser(argparse.ArgumentParser):

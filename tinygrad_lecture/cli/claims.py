@@ -1,0 +1,145 @@
+"""``tinygrad-lecture claims``: measure what the lecture claims."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from typing import Any
+
+from ..errors import UsageError
+from ..experiments import Result, claims, run_claims
+from ..train import Progress
+
+__all__ = ["add_parser", "run"]
+
+DESCRIPTION = """\
+Run the experiments behind the lecture's claims and compare what they measure with thresholds.
+CLAIM is an id of the lecture (L33) or the name of an experiment; without one, all are run."""
+
+EPILOG = """\
+examples:
+  tinygrad-lecture claims --list
+  tinygrad-lecture claims L20 L21
+  tinygrad-lecture claims --quick --workers 2
+  tinygrad-lecture claims --json > claims.json
+
+Below each claim stands what was measured ("0.2 … 0.5 (10)": the range of 10 numbers), the
+threshold, and whether it holds; "reported" is a rule of thumb, which is not judged. exit codes:
+0 all hold, 1 a claim fails or raises, 2 usage."""
+
+
+def _positive(text: str) -> int:
+    if not (text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"a number of processes of at least 1, got {text!r}")
+    return int(text)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the program."""
+    parser = subparsers.add_parser(
+        "claims",
+        help="measure the claims of the lecture",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("claims", nargs="*", metavar="CLAIM", help="what to measure (see above)")
+    parser.add_argument("--list", action="store_true", help="list the claims, measure nothing")
+    parser.add_argument("--quick", action="store_true", help="fewer seeds and steps")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all draws; default 0")
+    parser.add_argument(
+        "--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
+        help="processes to run in; default: as many as there are CPUs",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, and return 0 (all hold) or 1."""
+    if args.seed < 0:
+        raise UsageError(f"--seed must be at least 0, got {args.seed}")
+    chosen = claims(args.claims or None)
+    if args.list:
+        rows = [{"id": c.id, "name": c.name, "claim": c.statement} for c in chosen]
+        print(json.dumps(rows, ensure_ascii=False, indent=2) if args.json else _listed(rows))
+        return 0
+    workers = min(args.workers, len(chosen))
+    with _executor(workers) as executor, Progress(len(chosen), "claims", "claim") as progress:
+        results = run_claims(
+            [c.name for c in chosen], quick=args.quick, seed=args.seed, executor=executor,
+            tick=lambda result: progress.update(note=f"{result.claim.id} {result.verdict}"),
+        )  # fmt: skip
+    good = all(result.ok for result in results)
+    if args.json:
+        document = {
+            "verdict": "holds" if good else "fails",
+            "quick": args.quick,
+            "seed": args.seed,
+            "claims": [result.to_json() for result in results],
+        }
+        print(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+    else:
+        print(_table(results))
+    return 0 if good else 1
+
+
+@contextlib.contextmanager
+def _executor(workers: int) -> Iterator[Executor | None]:
+    """Give local processes that end with Ctrl-C, or None if one process will do."""
+    if workers == 1:
+        yield None
+        return
+    executor = ProcessPoolExecutor(
+        workers,
+        # A fork would copy a process whose progress bar and linear algebra have threads.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _listed(rows: list[dict[str, str]]) -> str:
+    width = max(len(row["name"]) for row in rows)
+    return "\n".join(f"{row['id']}  {row['name']:<{width}}  {row['claim']}" for row in rows)
+
+
+def _table(results: list[Result]) -> str:
+    """Return the claims, each with its checks below, in columns."""
+    rows: list[tuple[str, ...]] = [("id", "claim", "measured", "threshold", "verdict")]
+    for result in results:
+        rows.append((result.claim.id, result.claim.statement, "", "", result.verdict))
+        if result.outcome is not None:
+            rows += [
+                ("", f"  {check.name}", check.measured_text, str(check.bound or ""), check.verdict)
+                for check in result.outcome.checks
+            ]
+        rows += [
+            ("", f"  {text}", "", "", "") for text in (result.claim.reason, result.error) if text
+        ]
+    widths = [max(min(len(row[k]), 64) for row in rows) for k in range(4)]
+    lines = []
+    for row in rows:
+        indent = "  " if row[1].startswith("  ") else ""
+        first, *more = textwrap.wrap(
+            row[1].strip(), widths[1] - len(indent), initial_indent=indent,
+            subsequent_indent=indent + "  ",
+        )  # fmt: skip
+        cells = (row[0], first, *row[2:])
+        lines += ["  ".join(f"{c:<{w}}" for c, w in zip(cells, (*widths, 0), strict=True)).rstrip()]
+        lines += [" " * (widths[0] + 2) + text for text in more]
+    failed = [result.claim.name for result in results if not result.ok]
+    seconds = sum(result.seconds for result in results)
+    told = f"{len(failed)} fail: {', '.join(failed)}" if failed else "all hold"
+    return "\n".join([*lines, "", f"{len(results)} claims, {told} ({seconds:.1f} s of CPU time)"])

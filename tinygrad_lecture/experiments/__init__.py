@@ -1,0 +1,15 @@
+"""The lecture's claims as experiments: what each measures, beside its threshold.
+
+An experiment is a function with keyword arguments; by default it measures what the claim says,
+with ``quick=True`` less of it.  It returns an `Outcome`: checks (a measured number, its threshold,
+whether it holds), notes, and data for a figure.  `claims` lists them by their ids in the lecture,
+`run_claims` runs many of them, on any executor.
+"""
+
+from __future__ import annotations
+
+from .outcome import *  # noqa: F403 - its __all__ names what is public, as for all files here
+from .registry import *  # noqa: F403
+from .run import *  # noqa: F403
+from .sgd import *  # noqa: F403
+from .stack import *  # noqa: F403

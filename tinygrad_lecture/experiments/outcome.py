@@ -1,0 +1,347 @@
+"""What an experiment hands back: checks against thresholds, notes, and data for a figure."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import UsageError
+
+__all__ = [
+    "Bound",
+    "Check",
+    "Figure",
+    "Outcome",
+    "Series",
+    "above",
+    "at_least",
+    "at_most",
+    "below",
+    "between",
+    "equals",
+    "near",
+]
+
+Number: TypeAlias = float | bool
+Relation: TypeAlias = Literal["<", "≤", ">", "≥", "=", "in"]
+
+
+def _inside(x: Number, interval: tuple[float, float]) -> bool:
+    return interval[0] <= x <= interval[1]
+
+
+RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "≤": operator.le,
+    ">": operator.gt,
+    "≥": operator.ge,
+    "=": operator.eq,
+    "in": _inside,
+}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A threshold as data: a relation and a number, or an interval for "in".
+
+    A number that is nan keeps no bound.
+
+    Attributes
+    ----------
+    relation : {"<", "≤", ">", "≥", "=", "in"}
+    value : float, bool or (float, float)
+
+    Examples
+    --------
+    >>> from tinygrad_lecture.experiments import below, near
+    >>> print(below(1e-3), below(1e-3).holds(2e-3), near(10, rel=0.1))
+    < 0.001 False in [9, 11]
+    """
+
+    relation: Relation
+    value: Number | tuple[float, float]
+
+    def holds(self, x: Number) -> bool:
+        """Tell whether a measured number keeps the bound."""
+        return bool(RELATIONS[self.relation](x, self.value))
+
+    def __str__(self) -> str:
+        if isinstance(self.value, tuple):
+            return f"in [{_text(self.value[0])}, {_text(self.value[1])}]"
+        return f"{self.relation} {_text(self.value)}"
+
+
+def below(x: float) -> Bound:
+    """Bound < x."""
+    return Bound("<", x)
+
+
+def at_most(x: float) -> Bound:
+    """Bound ≤ x."""
+    return Bound("≤", x)
+
+
+def above(x: float) -> Bound:
+    """Bound > x."""
+    return Bound(">", x)
+
+
+def at_least(x: float) -> Bound:
+    """Bound ≥ x."""
+    return Bound("≥", x)
+
+
+def equals(x: Number) -> Bound:
+    """Bound = x, exactly: for counts and for yes or no."""
+    return Bound("=", x)
+
+
+def between(low: float, high: float) -> Bound:
+    """Bound low ≤ … ≤ high."""
+    return Bound("in", (low, high))
+
+
+def near(x: float, *, rel: float = 0.0, abs: float = 0.0) -> Bound:
+    """Bound x − d ≤ … ≤ x + d with d = rel·|x| + abs."""
+    distance = rel * math.fabs(x) + abs
+    return Bound("in", (x - distance, x + distance))
+
+
+def _text(x: Number) -> str:
+    return str(x) if isinstance(x, bool) else f"{x:.4g}"
+
+
+def _plain(x: Any) -> Number | list[Any]:
+    """Return measured numbers as Python's own: a float, a bool, or a list of these."""
+    plain: Number | list[Any] = np.asarray(x).tolist()
+    return plain
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measured number, or several, beside the threshold that all of them have to keep.
+
+    Attributes
+    ----------
+    name : str
+        What was measured, in a few words.
+    measured : float, bool or list of these
+        Arrays come in as nested lists.
+    bound : Bound or None
+        None: reported and not asserted, as rules of thumb are.
+    reference : float or str, optional
+        What plain NumPy code without this package gave when the threshold was chosen.
+
+    Raises
+    ------
+    UsageError
+        If nothing was measured: an empty list would keep any bound.
+
+    Examples
+    --------
+    >>> from tinygrad_lecture.experiments import Check, below
+    >>> print(Check("loss", [0.2, 0.5], below(0.3)))
+    loss: 0.2 … 0.5 (2), < 0.3: fails
+    """
+
+    name: str
+    measured: Any
+    bound: Bound | None = None
+    reference: float | str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measured", _plain(self.measured))
+        if not self.numbers:
+            raise UsageError(f"check {self.name!r}: measured must hold at least one number")
+
+    @property
+    def numbers(self) -> list[Number]:
+        """All measured numbers, in one flat list."""
+        flat: list[Number] = np.ravel(self.measured).tolist()
+        return flat
+
+    @property
+    def holds(self) -> bool:
+        """Whether every measured number keeps the bound; true without a bound."""
+        return self.bound is None or all(self.bound.holds(x) for x in self.numbers)
+
+    @property
+    def verdict(self) -> str:
+        """Give "holds", "fails" or "reported"."""
+        if self.bound is None:
+            return "reported"
+        return "holds" if self.holds else "fails"
+
+    @property
+    def measured_text(self) -> str:
+        """The number, or the range of several and how many they are."""
+        if len(self.numbers) == 1:
+            return _text(self.numbers[0])
+        low, high = min(self.numbers), max(self.numbers)
+        if any(math.isnan(x) for x in self.numbers):
+            low, high = math.nan, math.nan  # min and max would hide it, or not, by the order
+        return f"{_text(low)} … {_text(high)} ({len(self.numbers)})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON: inf and nan become text."""
+        bound = self.bound
+        threshold = None
+        if bound is not None:
+            threshold = {"relation": bound.relation, "value": _strict(bound.value)}
+        return {
+            "name": self.name,
+            "measured": _strict(self.measured),
+            "threshold": threshold,
+            "reference": _strict(self.reference),
+            "verdict": self.verdict,
+        }
+
+    def __str__(self) -> str:
+        bound = "" if self.bound is None else f", {self.bound}"
+        reference = "" if self.reference is None else f" (reference {_reference(self.reference)})"
+        return f"{self.name}: {self.measured_text}{bound}: {self.verdict}{reference}"
+
+
+def _reference(x: float | str) -> str:
+    return x if isinstance(x, str) else _text(x)
+
+
+def _strict(x: Any) -> Any:
+    if isinstance(x, list | tuple):
+        return [_strict(item) for item in x]
+    if isinstance(x, float) and not math.isfinite(x):
+        return str(x)
+    return x
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One curve or cloud of a figure.
+
+    Attributes
+    ----------
+    label : str
+    x, y : ndarray, shape (n,)
+    style : {"line", "points", "bars"}
+    low, high : ndarray, shape (n,), optional
+        Band around y, such as the range over seeds.
+
+    Raises
+    ------
+    UsageError
+        If the shapes differ, or there is nothing to draw.
+    """
+
+    label: str
+    x: NDArray[Any]
+    y: NDArray[Any]
+    style: Literal["line", "points", "bars"] = "line"
+    low: NDArray[Any] | None = None
+    high: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "low", "high"):
+            value = getattr(self, name)
+            array = None if value is None else np.asarray(value)
+            object.__setattr__(self, name, array)
+            if array is not None and (array.shape != self.x.shape or array.ndim != 1):
+                raise UsageError(
+                    f"series {self.label!r}: {name} must have the shape (n,) of x, "
+                    f"got {array.shape} beside x {self.x.shape}"
+                )
+        if self.x.size == 0:
+            raise UsageError(f"series {self.label!r} has no points")
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """Data of a figure, without any drawing: a plotting module or a notebook draws it.
+
+    Attributes
+    ----------
+    title, x_label, y_label : str
+    series : tuple of Series
+    x_scale, y_scale : {"linear", "log"}
+
+    Examples
+    --------
+    >>> from tinygrad_lecture.experiments import Figure
+    >>> figure = Figure("losses", "step", "loss").add("α = 0.1", [0, 1, 2], [1.0, 0.5, 0.25])
+    >>> figure.series[0].label
+    'α = 0.1'
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...] = ()
+    x_scale: Literal["linear", "log"] = "linear"
+    y_scale: Literal["linear", "log"] = "linear"
+
+    def add(self, label: str, x: ArrayLike, y: ArrayLike, **options: Any) -> Figure:
+        """Return the figure with one more series; ``options`` as in `Series`."""
+        more = Series(label, np.asarray(x), np.asarray(y), **options)
+        return Figure(
+            self.title, self.x_label, self.y_label, (*self.series, more),
+            self.x_scale, self.y_scale,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What an experiment measured; printed, it is a list of its checks.
+
+    Attributes
+    ----------
+    checks : sequence of Check
+        At least one of them with a bound.
+    notes : tuple of str
+        What a reader should know beside the numbers.
+    figure : Figure or None
+    data : dict
+        Whatever else was measured, by name, for notebooks: arrays and numbers.
+
+    Raises
+    ------
+    UsageError
+        If no check has a bound: such an outcome could not fail.
+
+    Examples
+    --------
+    >>> from tinygrad_lecture.experiments import Check, Outcome, below
+    >>> outcome = Outcome([Check("loss", 0.2, below(0.3), reference=0.21)])
+    >>> print(outcome)
+    loss: 0.2, < 0.3: holds (reference 0.21)
+    >>> outcome.holds
+    True
+    """
+
+    checks: Sequence[Check]
+    notes: tuple[str, ...] = ()
+    figure: Figure | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if all(check.bound is None for check in self.checks):
+            raise UsageError("an outcome needs at least one check with a bound, or it cannot fail")
+
+    @property
+    def holds(self) -> bool:
+        """Whether all checks hold."""
+        return all(check.holds for check in self.checks)
+
+    def __getitem__(self, name: str) -> Check:
+        """Return the check of this name; KeyError lists the names."""
+        for check in self.checks:
+            if check.name == name:
+                return check
+        raise KeyError(f"no check {name!r}; there are {[check.name for check in self.checks]}")
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.checks), *self.notes])
