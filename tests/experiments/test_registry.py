@@ -11,7 +11,7 @@ from tinygrad_lecture import experiments
 from tinygrad_lecture.errors import UsageError
 from tinygrad_lecture.experiments import Check, Outcome, above, claim, no_claim, registry
 
-MISSING = {f"L{i}" for i in range(10, 71)} - {"L20"}
+MISSING = {f"L{i}" for i in range(10, 71)} - {"L20", "L30", "L31", "L32"}
 """Ids that are still to come; this set only shrinks."""
 
 
@@ -58,7 +58,7 @@ def test_names_are_ids_in_any_case_or_experiments() -> None:
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("L2", "L20"), ("l200", "L20"), ("sgd_noise_flor", "sgd_noise_floor"), ("", "L")],
+    [("L2", "L20"), ("l200", "L20"), ("sgd_noise_flor", "sgd_noise_floor"), ("", "_")],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, nearest: str) -> None:
     with pytest.raises(
