@@ -114,7 +114,7 @@ def test_state_goes_to_another_object() -> None:
         (np.float64(1), r"X must have at least one row, got shape \(\)"),
         (
             np.array([[0.0, 1.0], [0.0, np.nan]]),
-            r"X must be finite to be standardized, got nan in row 1, feature \(1,\)",
+            r"X must be finite, got nan in row 1, feature \(1,\)",
         ),
         (np.array([[np.inf], [0.0]]), r"got inf in row 0, feature \(0,\)"),
         (np.array([[1e308], [-1e308]]), "X must have features whose range fits into float64"),

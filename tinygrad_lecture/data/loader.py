@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_lecture.data import _checks
+from tinygrad_lecture.data.classes import class_labels, mixed_order
 from tinygrad_lecture.data.dataset import Array, Dataset
 from tinygrad_lecture.data.seeding import Seed, as_integer, permutation
 from tinygrad_lecture.errors import UsageError
@@ -28,7 +29,8 @@ class DataLoader:
     batch_size
         Samples in a batch, at least 1. The last batch of an epoch may be smaller.
     shuffle
-        Draw a new order in each epoch; otherwise samples come as they are stored.
+        Draw a new order in each epoch; ``"by_class"``: one in which neighbours differ in class,
+        see `shuffle_by_class`. Otherwise samples come as they are stored.
     drop_last
         Leave out the last batch if it is not full.
     seed
@@ -37,7 +39,8 @@ class DataLoader:
     Raises
     ------
     UsageError
-        If `batch_size` is not a positive integer, or `drop_last` would leave no batch at all.
+        If `batch_size` is not a positive integer, `drop_last` would leave no batch at all, or
+        ``"by_class"`` is asked for without classes.
 
     Examples
     --------
@@ -65,13 +68,17 @@ class DataLoader:
         self,
         dataset: Dataset,
         batch_size: int = 64,
-        shuffle: bool = True,
+        shuffle: bool | Literal["by_class"] = True,
         drop_last: bool = False,
         seed: Seed = 0,
     ) -> None:
         self.dataset = dataset
         self.batch_size = _checks.count("batch_size", batch_size, 1)
-        self.shuffle = bool(shuffle)
+        if isinstance(shuffle, str):
+            if shuffle != "by_class":
+                raise UsageError(f'shuffle must be True, False or "by_class", got {shuffle!r}')
+            class_labels(dataset)
+        self.shuffle = shuffle if isinstance(shuffle, str) else bool(shuffle)
         self.drop_last = bool(drop_last)
         self.seed = as_integer(seed)
         if len(self) == 0:
@@ -108,7 +115,10 @@ class DataLoader:
             return np.arange(n)
         epoch = _checks.count("epoch", epoch, 0)
         sequence = np.random.SeedSequence(self.seed, spawn_key=(epoch,))
-        return permutation(np.random.PCG64(sequence), n)
+        bits = np.random.PCG64(sequence)
+        if self.shuffle == "by_class":
+            return mixed_order(class_labels(self.dataset), bits)
+        return permutation(bits, n)
 
     def _batches(self, loop: int, epoch: int, first: int) -> Iterator[tuple[Array, Array]]:
         order, size, count = self.order(epoch), self.batch_size, len(self)
@@ -120,7 +130,7 @@ class DataLoader:
             rows = slice(batch * size, (batch + 1) * size)
             yield self.dataset[order[rows] if self.shuffle else rows]
 
-    def state_dict(self) -> dict[str, int | bool]:
+    def state_dict(self) -> dict[str, int | bool | str]:
         """Where the loader stands, in plain numbers that JSON can hold.
 
         Batches handed out so far count as done.

@@ -58,25 +58,21 @@ class Standardize:
         UsageError
             If `X` has no rows, or a value is not finite.
         """
-        if not isinstance(X, Dataset):
-            X = np.asarray(X)
-            if X.ndim == 0 or len(X) == 0:
-                raise UsageError(f"X must have at least one row, got shape {X.shape}")
-            X = Dataset(X, np.zeros(len(X)), "X")
+        X = as_dataset(X)
         # Everything is measured in u = (x − low) / range, between 0 and 1: nothing can overflow,
         # and a large offset cancels before it costs digits.
         low = np.full(X.sample_shape, np.inf)
         high = np.full(X.sample_shape, -np.inf)
-        for start, x in _pieces(X):
-            _check_finite(x, start)
+        for start, x in pieces(X):
+            check_finite(x, start)
             low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
         with np.errstate(over="ignore"):  # the check below says it in words
             spread = high - low
         if not np.isfinite(spread).all():
             raise UsageError("X must have features whose range fits into float64")
         unit = np.where(spread > 0, spread, 1.0)
-        mean = sum(((x - low) / unit).sum(axis=0) for _, x in _pieces(X)) / len(X)
-        squares = sum((((x - low) / unit - mean) ** 2).sum(axis=0) for _, x in _pieces(X))
+        mean = sum(((x - low) / unit).sum(axis=0) for _, x in pieces(X)) / len(X)
+        squares = sum((((x - low) / unit - mean) ** 2).sum(axis=0) for _, x in pieces(X))
         std = unit * np.sqrt(squares / len(X))
         self.mean = low + unit * mean
         self.std = np.where(std > 0, std, 1.0)
@@ -132,16 +128,28 @@ class Standardize:
         return X
 
 
-def _pieces(dataset: Dataset) -> Iterator[tuple[int, NDArray[np.float64]]]:
+def as_dataset(X: NDArray[Any] | Dataset) -> Dataset:
+    """`X` itself if it is a dataset, otherwise one with `X` as inputs."""
+    if isinstance(X, Dataset):
+        return X
+    X = np.asarray(X)
+    if X.ndim == 0 or len(X) == 0:
+        raise UsageError(f"X must have at least one row, got shape {X.shape}")
+    return Dataset(X, np.zeros(len(X)), "X")
+
+
+def pieces(dataset: Dataset) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Inputs of a dataset in float64, some rows at a time, each with the number of its first."""
     for start in range(0, len(dataset), _ROWS):
         yield start, dataset[start : start + _ROWS][0].astype(np.float64)
 
 
-def _check_finite(x: NDArray[np.float64], start: int) -> None:
+def check_finite(x: NDArray[np.float64], start: int) -> None:
+    """Refuse a piece that holds inf or nan, and say where."""
     bad = np.argwhere(~np.isfinite(x))
     if len(bad) > 0:
         row, *feature = bad[0].tolist()
         raise UsageError(
-            f"X must be finite to be standardized, got {x[tuple(bad[0])]} "
+            f"X must be finite, got {x[tuple(bad[0])]} "
             f"in row {start + row}, feature {tuple(feature)}"
         )
