@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from . import functional, init, manual
 from .containers import ModuleList, Sequential
+from .hooks import RemovableHandle
 from .layers import Dropout, Linear, ReLU, Sigmoid, Standardize, Tanh
 from .losses import CrossEntropyLoss, MSELoss
 from .module import IncompatibleKeys, Module, Parameter
 from .normalization import BatchNorm1d
 from .scalar import MLP, Layer, Neuron
+from .summary import summary
 
 __all__ = [
     "MLP",
@@ -24,6 +26,7 @@ __all__ = [
     "Neuron",
     "Parameter",
     "ReLU",
+    "RemovableHandle",
     "Sequential",
     "Sigmoid",
     "Standardize",
@@ -31,4 +34,5 @@ __all__ = [
     "functional",
     "init",
     "manual",
+    "summary",
 ]

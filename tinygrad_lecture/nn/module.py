@@ -7,7 +7,7 @@ raises Python's own `AttributeError` with the name that is really missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..engine import Value
 from ..engine.modes import TRACING, recorder
+from .hooks import Hooks, RemovableHandle
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
 
@@ -83,17 +84,19 @@ class Module:
 
     training: bool = True
     _buffers: frozenset[str] = frozenset()
+    _hooks: Hooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every concrete module writes its own."""
         raise TypeError(f"{type(self).__name__} defines no forward(), so it cannot be called")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `forward`."""
+        """Run `forward`, and show what it gave to the hooks."""
         if TRACING and (active := recorder()) is not None:
             settings = [k for k, v in vars(self).items() if v is None or type(v) in SETTINGS]
-            active.adopt(vars(self), self._buffers, {*settings, "training"})
-        return self.forward(*args, **kwargs)
+            active.adopt(vars(self), self._buffers, {*settings, "training", "_hooked"})
+        output = self.forward(*args, **kwargs)
+        return output if self._hooks is None else self._hooks.watch(self, args, output)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
@@ -130,6 +133,91 @@ class Module:
             )
         object.__setattr__(self, "_buffers", self._buffers | {name})
         setattr(self, name, np.array(data))
+
+    def register_forward_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after each forward pass of this module (L41).
+
+        Parameters
+        ----------
+        hook : callable
+            Sees the positional arguments of the call and its output, all numbers and arrays in
+            them as Values of their own without history: to be kept, and without effect on training.
+            It returns None.  (PyTorch's may return another output; that is a module's work here.)
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` ends it.
+
+        Raises
+        ------
+        TypeError
+            From the call of the module, if the hook returns something.
+
+        Notes
+        -----
+        In a compiled function, hooks are called after each run with the numbers of that run, in
+        the order of the calls.  The first hook and the removal of the last one make the function
+        record again.  A deep copy of a module has no hooks.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import tinygrad_lecture as tg
+        >>> net = tg.nn.Sequential(tg.nn.Linear(2, 3, rng=0), tg.nn.Tanh())
+        >>> kept = {}
+        >>> def keep(module, args, output):
+        ...     kept[type(module).__name__] = output.shape, bool(abs(output.data).max() < 1)
+        >>> handle = net[1].register_forward_hook(keep)
+        >>> _ = net(np.ones((5, 2)))
+        >>> kept
+        {'Tanh': ((5, 3), True)}
+        >>> handle.remove()
+        """
+        return self._add_hook("forward", hook)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` once the adjoint of the output is known (L41).
+
+        Parameters
+        ----------
+        hook : callable
+            ``grad_output`` is a tuple of one array of the output's shape (a float for a scalar
+            output), as PyTorch's: the derivative of what `backward` started from.  It is a copy.
+            The hook returns None.
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` ends it.
+
+        Raises
+        ------
+        TypeError
+            From the backward pass, if the hook returns something; from the call of the module, if
+            it gives several outputs.
+
+        Notes
+        -----
+        It is called once for each call of the module that the output of the backward pass depends
+        on, last call first; compiled functions as for `register_forward_hook`.
+
+        Examples
+        --------
+        >>> import tinygrad_lecture as tg
+        >>> layer = tg.nn.Tanh()
+        >>> handle = layer.register_full_backward_pre_hook(lambda module, g: print(g[0]))
+        >>> (layer(tg.Value([1.0, 2.0])) * 3.0).sum().backward()
+        [3. 3.]
+        """
+        return self._add_hook("gradient", hook)
+
+    def _add_hook(self, kind: str, hook: Callable[..., None]) -> RemovableHandle:
+        if not callable(hook):
+            raise TypeError(f"a hook has to be callable, got {type(hook).__name__}")
+        if self._hooks is None:
+            self._hooks = Hooks(vars(self))
+        return RemovableHandle(self._hooks, kind, hook)
 
     def _members(self) -> Iterator[tuple[str, Any]]:
         """Own attributes in the order of their definition, refusing parts hidden in containers."""
@@ -222,6 +310,23 @@ class Module:
     def eval(self) -> Self:
         """Set evaluation mode here and below; returns the module."""
         return self.train(False)
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function with every module below and then this one; returns the module.
+
+        Examples
+        --------
+        >>> import tinygrad_lecture as tg
+        >>> def zero_bias(module):
+        ...     if isinstance(module, tg.nn.Linear):
+        ...         tg.nn.init.zeros_(module.bias)
+        >>> net = tg.nn.Sequential(tg.nn.Linear(2, 3, rng=0), tg.nn.ReLU()).apply(zero_bias)
+        >>> net[0].bias.data
+        array([0., 0., 0.])
+        """
+        for module in reversed(list(self.modules())):
+            fn(module)
+        return self
 
     def zero_grad(self) -> None:
         """Forget all gradients: ``.grad`` of every parameter becomes None."""
