@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
-import signal
 import textwrap
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Any
 
 from ..errors import UsageError
 from ..experiments import Result, claims, run_claims
-from ..train import Progress
+from ..train import Progress, local_processes
 
 __all__ = ["add_parser", "run"]
 
@@ -72,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(rows, ensure_ascii=False, indent=2) if args.json else _listed(rows))
         return 0
     workers = min(args.workers, len(chosen))
-    with _executor(workers) as executor, Progress(len(chosen), "claims", "claim") as progress:
+    pool = local_processes(workers) if workers > 1 else contextlib.nullcontext()
+    with pool as executor, Progress(len(chosen), "claims", "claim") as progress:
         results = run_claims(
             [c.name for c in chosen], quick=args.quick, seed=args.seed, executor=executor,
             tick=lambda result: progress.update(note=f"{result.claim.id} {result.verdict}"),
@@ -89,25 +86,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_table(results))
     return 0 if good else 1
-
-
-@contextlib.contextmanager
-def _executor(workers: int) -> Iterator[Executor | None]:
-    """Give local processes that end with Ctrl-C, or None if one process will do."""
-    if workers == 1:
-        yield None
-        return
-    executor = ProcessPoolExecutor(
-        workers,
-        # A fork would copy a process whose progress bar and linear algebra have threads.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        yield executor
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _listed(rows: list[dict[str, str]]) -> str:

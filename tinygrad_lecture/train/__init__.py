@@ -11,6 +11,7 @@ from .loop import Best, Callback, DivergenceError, Run, fit
 from .metrics import accuracy, confusion_matrix, format_confusion
 from .progress import Progress, ProgressBar
 from .settings import Settings
+from .trials import SerialExecutor, TrialError, WorkerDeathError, local_processes, run_trials
 
 __all__ = [
     "Best",
@@ -22,7 +23,10 @@ __all__ = [
     "ProgressBar",
     "Report",
     "Run",
+    "SerialExecutor",
     "Settings",
+    "TrialError",
+    "WorkerDeathError",
     "accuracy",
     "confusion_matrix",
     "evaluate",
@@ -31,8 +35,10 @@ __all__ = [
     "load_archive",
     "load_checkpoint",
     "load_model",
+    "local_processes",
     "predict",
     "resume_classifier",
+    "run_trials",
     "save_archive",
     "train_classifier",
 ]

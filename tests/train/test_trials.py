@@ -1,0 +1,225 @@
+"""run_trials: the same results wherever they run, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from trial_functions import die_at_first, draw, fail_from_two, give_a_value, train_small
+
+from tinygrad_lecture.errors import UsageError
+from tinygrad_lecture.train import SerialExecutor, TrialError, WorkerDeathError, run_trials
+
+
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Any]:
+    """Dask's executor on a local cluster that gives a task up when its worker dies once."""
+    distributed = pytest.importorskip("distributed")
+    import dask as core
+
+    options = {"distributed.scheduler.allowed-failures": 0, "logging.distributed": "critical"}
+    with (
+        core.config.set(options),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client.get_executor()
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def expected(scales: list[float], seed: int) -> list[float]:
+    return [
+        s * np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(i,))).random()
+        for i, s in enumerate(scales)
+    ]
+
+
+SCALES = [5.0, 3.0, 1.0, 4.0, 2.0]
+
+
+@pytest.mark.parametrize("executor", [SerialExecutor(), ThreadPoolExecutor(3)])
+def test_each_trial_has_its_own_seed_here(executor: Executor) -> None:
+    assert run_trials(draw, SCALES, seed=7, executor=executor) == expected(SCALES, 7)
+
+
+def test_each_trial_has_its_own_seed_in_processes(processes: ProcessPoolExecutor) -> None:
+    assert run_trials(draw, SCALES, seed=7, executor=processes) == expected(SCALES, 7)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_local_processes_are_the_default_and_their_number_changes_nothing(workers: int) -> None:
+    assert run_trials(draw, SCALES, seed=7, workers=workers) == expected(SCALES, 7)
+
+
+def test_each_trial_has_its_own_seed_on_dask(dask: Executor) -> None:
+    assert run_trials(draw, SCALES, seed=7, executor=dask) == expected(SCALES, 7)
+
+
+def weights(executor: Executor) -> list[bytes]:
+    states = run_trials(train_small, [4, 8, 4], seed=3, executor=executor)
+    return [b"".join(array.tobytes() for array in state.values()) for state in states]
+
+
+def test_trained_weights_are_the_same_bits_everywhere(processes: ProcessPoolExecutor) -> None:
+    here = weights(SerialExecutor())
+
+    assert len(set(here)) == 3
+    assert weights(processes) == here
+
+
+def test_trained_weights_are_the_same_bits_on_dask(dask: Executor) -> None:
+    assert weights(dask) == weights(SerialExecutor())
+
+
+def test_more_trials_leave_the_first_ones_as_they_are() -> None:
+    def run(n: int, seed: Any) -> list[float]:
+        return run_trials(draw, [1.0] * n, seed=seed, executor=SerialExecutor())
+
+    assert run(5, 0)[:2] == run(2, 0)
+    assert run(2, (0, 1)) != run(2, 0) != run(2, 1)
+    assert run(0, 0) == []
+
+
+def test_ticks_tell_of_each_trial_once(processes: ProcessPoolExecutor) -> None:
+    told: dict[int, float] = {}
+    results = run_trials(draw, SCALES, executor=processes, tick=told.__setitem__)
+
+    assert [told[number] for number in range(5)] == results
+
+
+def runs(path: Path) -> int:
+    return path.stat().st_size
+
+
+def test_a_trial_whose_worker_was_killed_runs_again(tmp_path: Path) -> None:
+    files = [(str(tmp_path / str(i)), 2 if i == 1 else 0) for i in range(4)]
+    results = run_trials(die_at_first, files, seed=1, workers=2, retries=2)
+
+    assert results == expected([1.0] * 4, 1)
+    assert runs(tmp_path / "1") == 3  # killed twice
+    assert all(runs(tmp_path / str(i)) <= 2 for i in (0, 2, 3))
+
+
+def test_a_trial_that_always_kills_its_worker_is_named_and_given_up(tmp_path: Path) -> None:
+    files = [(str(tmp_path / str(i)), 99 if i == 2 else 0) for i in range(4)]
+
+    with pytest.raises(WorkerDeathError, match=r"under trial 2 \(\('.*/2', 99\)\) died 2 times"):
+        run_trials(die_at_first, files, workers=2, retries=1)
+    assert runs(tmp_path / "2") == 2
+
+
+def test_without_retries_one_death_is_the_end(tmp_path: Path) -> None:
+    with pytest.raises(WorkerDeathError, match=r"died 1 times .* and retries=0; no trial has fin"):
+        run_trials(die_at_first, [(str(tmp_path / "0"), 1)], workers=1, retries=0)
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(WorkerDeathError, match=r"a worker of ProcessPoolExecutor died .* 1 trials"),
+    ):
+        run_trials(die_at_first, [(str(tmp_path / "1"), 1)], executor=pool, retries=0)
+
+
+def test_a_pool_that_breaks_is_replaced(tmp_path: Path) -> None:
+    files = [(str(tmp_path / str(i)), 1 if i == 1 else 0) for i in range(4)]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        results = run_trials(die_at_first, files, seed=1, executor=pool, workers=1)
+
+        with pytest.raises(concurrent.futures.BrokenExecutor):
+            pool.submit(int)
+    assert results == expected([1.0] * 4, 1)
+
+
+def test_a_killed_worker_of_dask_is_survived(dask: Executor, tmp_path: Path) -> None:
+    files = [(str(tmp_path / str(i)), 1 if i == 1 else 0) for i in range(4)]
+
+    assert run_trials(die_at_first, files, seed=1, executor=dask) == expected([1.0] * 4, 1)
+    assert runs(tmp_path / "1") == 2
+    with pytest.raises(WorkerDeathError, match=r"under trial 0 .* died 2 times"):
+        run_trials(die_at_first, [(str(tmp_path / "x"), 99)], executor=dask, retries=1)
+    assert runs(tmp_path / "x") == 2
+
+
+@pytest.mark.parametrize("pool", [SerialExecutor(), ThreadPoolExecutor(4), None])
+def test_the_first_trial_that_raises_is_told_wherever_it_ran(pool: Executor | None) -> None:
+    with pytest.raises(TrialError, match="trial 2 raised LookupError: nothing for 2") as caught:
+        run_trials(fail_from_two, range(6), executor=pool, workers=2)
+    assert (caught.value.number, caught.value.kind) == (2, "LookupError")
+    assert "in fail_from_two" in caught.value.__notes__[0]
+
+
+def test_an_executor_that_runs_at_once_stops_at_the_failure() -> None:
+    seen: list[int] = []
+
+    def note(number: int, rng: np.random.Generator) -> int:
+        seen.append(number)
+        return fail_from_two(number, rng)
+
+    with contextlib.suppress(TrialError):
+        run_trials(note, range(6), executor=SerialExecutor())
+    assert seen == [0, 1, 2]
+
+
+def test_results_that_cannot_travel_are_told() -> None:
+    with pytest.raises(TrialError, match="trial 0 raised TypeError: a Value is not pickled"):
+        run_trials(give_a_value, [0], workers=1)
+
+
+def test_functions_that_cannot_travel_are_refused_at_once(processes: ProcessPoolExecutor) -> None:
+    for executor in (None, processes):
+        with pytest.raises(UsageError, match=r"cannot be sent .* executor=SerialExecutor\(\)"):
+            run_trials(lambda number, rng: number, [1], executor=executor)
+
+
+PROMPT = """
+from tinygrad_lecture.train import run_trials
+from tinygrad_lecture.errors import UsageError
+def f(number, rng):
+    return number
+try:
+    run_trials(f, [1])
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_functions_of_the_prompt_are_refused_and_scripts_without_guard_advised(
+    tmp_path: Path,
+) -> None:
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, check=False, timeout=120
+        )
+
+    assert "was defined at the prompt or in a notebook" in run("-c", PROMPT).stdout
+    script = tmp_path / "script.py"
+    script.write_text(PROMPT.replace("run_trials(f, [1])", "run_trials(f, [1], retries=0)"))
+    assert 'does the script start its work under `if __name__ == "__main__":`?' in (
+        run(str(script)).stderr
+    )
+
+
+def test_settings_out_of_their_range_are_refused() -> None:
+    for options, message in [
+        ({"seed": -1}, "seed must be an integer of at least 0, or several; got -1"),
+        ({"seed": 0.5}, r"seed must be .* got 0\.5"),
+        ({"seed": ()}, r"seed must be .* got \(\)"),
+        ({"retries": -1}, "retries must be at least 0, got -1"),
+        ({"workers": 0}, "workers must be at least 1, got 0"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            run_trials(draw, [1.0], **options)  # type: ignore[arg-type]
