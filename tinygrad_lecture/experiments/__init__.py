@@ -8,7 +8,10 @@ whether it holds), notes, and data for a figure.  `claims` lists them by their i
 
 from __future__ import annotations
 
+from .activations import *  # noqa: F403
+from .initialization import *  # noqa: F403
 from .momentum import *  # noqa: F403
+from .normalization import *  # noqa: F403
 from .outcome import *  # noqa: F403 - its __all__ names what is public, as for all files here
 from .quadratic import *  # noqa: F403
 from .registry import *  # noqa: F403

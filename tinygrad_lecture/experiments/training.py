@@ -1,4 +1,4 @@
-"""What many experiments do: build a small network, and take compiled steps."""
+"""What many experiments do: build small networks, alone or side by side, and train them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,34 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import nn, optim
+from .. import data, nn, optim
 from ..compiler import compile
-from ..engine import no_grad
+from ..engine import no_grad, sum
+from ..nn import functional as F
+from .stack import stacked_cross_entropy
 
-__all__ = ["MakeOptimizer", "accuracy_of", "batches", "logits", "network", "nll", "training_step"]
+__all__ = [
+    "Init",
+    "MakeOptimizer",
+    "accuracy",
+    "batches",
+    "batches_for_each",
+    "generators",
+    "layer_outputs",
+    "logits",
+    "network",
+    "nll",
+    "spirals_for_each",
+    "training_step",
+]
 
 MakeOptimizer: TypeAlias = Callable[..., optim.Optimizer]
 Init: TypeAlias = Callable[..., Any] | None
+
+
+def generators(seed: int, n: int) -> list[np.random.Generator]:
+    """Return n generators, one for each repetition of an experiment."""
+    return [np.random.default_rng([seed, i]) for i in range(n)]
 
 
 def network(
@@ -34,14 +54,37 @@ def network(
     return model
 
 
+def spirals_for_each(
+    rngs: Sequence[np.random.Generator], n: int, noise: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Draw a spirals data set from each generator: X of shape (S, n, 2), y of shape (S, n)."""
+    sets = [data.spirals(n, noise=noise, seed=rng) for rng in rngs]
+    return np.stack([X for X, _ in sets]), np.stack([y for _, y in sets])
+
+
+def layer_outputs(
+    model: nn.Sequential, x: Any, kind: type[nn.Module] | tuple[type[nn.Module], ...]
+) -> list[Any]:
+    """Run a model; return what came out of its layers of one kind, and of the last layer."""
+    outputs = []
+    for layer in model:
+        x = layer(x)
+        if isinstance(layer, kind):
+            outputs.append(x)
+    return [*outputs, x]
+
+
 def training_step(optimizer: optim.Optimizer, loss: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile one step: clear gradients, ``loss(*args)``, backward, update; it returns the loss."""
+    """Compile one step: clear gradients, ``loss(*args)``, backward, update; it returns the loss.
+
+    A loss of nets side by side, shape (S,), is summed, so that each net has its own gradient.
+    """
 
     @compile
     def step(*args: Any) -> Any:
         optimizer.zero_grad()
         value = loss(*args)
-        value.backward()
+        (sum(value) if value.shape else value).backward()
         optimizer.step()
         return value
 
@@ -62,18 +105,33 @@ def batches(
         yield X[rows], y[rows]
 
 
+def batches_for_each(
+    X: NDArray[Any],
+    y: NDArray[Any],
+    size: int,
+    steps: int,
+    rngs: Sequence[np.random.Generator],
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield mini-batches of nets side by side: of X (S, n, ...) and y (S, n), each in its order."""
+    streams = [batches(X[s], y[s], size, steps, rng) for s, rng in enumerate(rngs)]
+    for parts in zip(*streams, strict=True):
+        yield np.stack([x for x, _ in parts]), np.stack([labels for _, labels in parts])
+
+
 def logits(model: nn.Module, X: NDArray[Any]) -> NDArray[Any]:
     """Return a model's output as a plain array, without recording."""
     with no_grad():
-        out: NDArray[Any] = np.asarray(model(X).data)
+        out: NDArray[Any] = model(X).data
     return out
 
 
-def nll(model: nn.Module, X: NDArray[Any], y: NDArray[Any]) -> float:
-    """Return the mean negative log-likelihood, in the mode that the model is in."""
-    return float(nn.functional.cross_entropy(logits(model, X), y))
+def nll(logits: NDArray[Any], y: NDArray[Any]) -> Any:
+    """Return the mean negative log-likelihood of logits (..., N, C), shape (...)."""
+    if logits.ndim == 2:
+        return float(F.cross_entropy(logits, y))
+    return np.asarray(stacked_cross_entropy(logits, y))
 
 
-def accuracy_of(model: nn.Module, X: NDArray[Any], y: NDArray[Any]) -> float:
-    """Return the share of rows whose largest logit is that of the label."""
-    return float(np.mean(np.argmax(logits(model, X), axis=1) == y))
+def accuracy(logits: NDArray[Any], y: NDArray[Any]) -> Any:
+    """Return the share of rows of logits (..., N, C) whose largest is the label's, shape (...)."""
+    return np.mean(np.argmax(logits, axis=-1) == y, axis=-1)
