@@ -8,11 +8,18 @@ whether it holds), notes, and data for a figure.  `claims` lists them by their i
 
 from __future__ import annotations
 
-from .activations import *  # noqa: F403
+from .activations import *  # noqa: F403 - its __all__ names what is public, as for all files here
+from .backprop import *  # noqa: F403
+from .descent import *  # noqa: F403
+from .gradient_check import *  # noqa: F403
 from .initialization import *  # noqa: F403
+from .landscape import *  # noqa: F403
+from .learning_rate import *  # noqa: F403
+from .minibatch import *  # noqa: F403
+from .modules import *  # noqa: F403
 from .momentum import *  # noqa: F403
 from .normalization import *  # noqa: F403
-from .outcome import *  # noqa: F403 - its __all__ names what is public, as for all files here
+from .outcome import *  # noqa: F403
 from .quadratic import *  # noqa: F403
 from .registry import *  # noqa: F403
 from .run import *  # noqa: F403

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -127,12 +128,19 @@ def claims(names: Iterable[str] | None = None) -> list[Claim]:
     for name in names:
         found = {c.name for c in every if c.id == name.upper() or c.name == name}
         if not found:
-            known = sorted({c.id for c in every} | set(_CLAIMS))
-            nearest = difflib.get_close_matches(_canonical(name), known, n=3, cutoff=0.0)
-            raise UsageError(f"there is no claim {name!r}; the nearest are {', '.join(nearest)}")
+            nearest = ", ".join(_nearest(name, {c.id for c in every} | set(_CLAIMS)))
+            raise UsageError(f"there is no claim {name!r}; the nearest are {nearest}")
         chosen |= found
     return [c for c in every if c.name in chosen]
 
 
-def _canonical(name: str) -> str:
-    return name.upper() if len(name) <= 3 else name
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Three names that are most like this one, in either case; of equals, those that begin so."""
+
+    def distance(other: str) -> tuple[float, int, str]:
+        likeness = max(difflib.SequenceMatcher(None, a, other).ratio() for a in cases)
+        prefix = max(len(os.path.commonprefix([a, other])) for a in cases)
+        return -likeness, -prefix, other
+
+    cases = (name, name.upper())
+    return sorted(known, key=distance)[:3]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from .. import nn, optim
-from ..compiler import compile
 from ..data.seeding import generator
-from ..engine import Value, square, sum
+from ..engine import square, sum
 from .outcome import Check, Figure, Outcome, below, near
 from .registry import claim
+from .training import MakeOptimizer, training_step
 
 __all__ = ["sgd_noise_floor", "sgd_without_noise"]
-
-MakeOptimizer = Callable[..., optim.optimizer.Optimizer]
 
 
 @claim("L20", "with a constant α, SGD stops at a noise floor: variance α s²/(2 − α)")
@@ -58,14 +55,9 @@ def sgd_noise_floor(
     floors = []
     for alpha in alphas:
         theta = nn.Parameter(np.zeros(chains))
-        optimizer_ = optimizer([theta], lr=alpha)
-
-        @compile
-        def step(y: Any, theta: Value = theta, optimizer_: Any = optimizer_) -> None:
-            optimizer_.zero_grad()
-            (0.5 * sum(square(theta - y))).backward()
-            optimizer_.step()
-
+        step = training_step(
+            optimizer([theta], lr=alpha), lambda y, theta=theta: 0.5 * sum(square(theta - y))
+        )
         relaxation = math.ceil(1 / alpha)
         for _ in range(8 * relaxation):
             step(rng.normal(0.0, s, chains))
@@ -126,14 +118,9 @@ def sgd_without_noise(
     rng = generator(seed)
     X, truth = rng.normal(size=(n, features)), rng.normal(size=features)
     model = nn.Linear(features, 1, bias=False, rng=rng)
-    optimizer_ = optimizer(model.parameters(), lr=alpha)
-
-    @compile
-    def step(x: Any, y: Any) -> None:
-        optimizer_.zero_grad()
-        (0.5 * sum(square(model(x) - y))).backward()
-        optimizer_.step()
-
+    step = training_step(
+        optimizer(model.parameters(), lr=alpha), lambda x, y: 0.5 * sum(square(model(x) - y))
+    )
     distances = []
     for i in rng.integers(n, size=steps):
         step(X[i : i + 1], (X[i : i + 1] @ truth)[:, None])

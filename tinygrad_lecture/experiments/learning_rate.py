@@ -1,0 +1,67 @@
+"""What the learning rate does to a training: too low, good, too high, and a test for the range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import data, nn, optim
+from ..data.seeding import generator
+from .outcome import Check, Figure, Outcome, above, below
+from .registry import claim
+from .stack import Stack, stacked_cross_entropy, train_stack
+from .training import MakeOptimizer, network
+
+__all__ = ["lr_curves"]
+
+
+@claim("L25", "a low α is slow, a good one trains, a very high one ends above chance")
+def lr_curves(
+    *,
+    lrs: Sequence[float] = (0.001, 0.01, 0.1, 1.0, 3.0, 10.0),
+    seeds: int = 4,
+    n: int = 300,
+    noise: float = 0.2,
+    batch: int = 32,
+    steps: int = 600,
+    optimizer: MakeOptimizer = optim.SGD,
+    quick: bool = False,
+    seed: int = 0,
+) -> Outcome:
+    """Train 2-32-32-3 with tanh on `data.spirals` by SGD with each learning rate.
+
+    Parameters
+    ----------
+    lrs : sequence of float
+        Learning rates.
+    seeds : int
+        Nets and data sets, with the seeds ``seed``, ``seed + 1``, ...
+    n, noise
+        Samples and their noise.
+    batch, steps
+        Samples in a batch, and updates.
+    optimizer : callable
+        ``optimizer(params, lr=α)``.
+    quick, seed
+        Only the learning rates with a threshold; the first seed.
+
+    Returns
+    -------
+    Outcome
+        Figure: loss of the batches over steps, mean over the seeds.
+    """
+    bounds = {0.001: above(0.6), 0.1: below(0.06), 1.0: below(0.02), 10.0: above(np.log(3.0))}
+    figure = Figure("learning rates", "step", "loss", y_scale="log")
+    checks = []
+    every = range(seed, seed + seeds)
+    X, y = map(np.stack, zip(*(data.spirals(n, noise=noise, seed=s) for s in every), strict=True))
+    for lr in [lr for lr in lrs if lr in bounds] if quick else lrs:
+        rngs = [generator(s) for s in every]
+        stack = Stack([network([2, 32, 32, 3], nn.Tanh, rng) for rng in rngs])
+        rule = optimizer(stack.parameters(), lr=lr)
+        path = train_stack(stack, rule, X, y, steps, batch=batch, rngs=rngs)
+        ends = stacked_cross_entropy(stack(X), y).data
+        checks.append(Check(f"final loss, α = {lr:g}", ends, bounds.get(lr)))
+        figure = figure.add(f"α = {lr:g}", np.arange(steps), path.mean(axis=1))
+    return Outcome(checks, figure=figure)
