@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -139,8 +138,14 @@ def _nearest(name: str, known: Iterable[str]) -> list[str]:
 
     def distance(other: str) -> tuple[float, int, str]:
         likeness = max(difflib.SequenceMatcher(None, a, other).ratio() for a in cases)
-        prefix = max(len(os.path.commonprefix([a, other])) for a in cases)
-        return -likeness, -prefix, other
+        return -likeness, -max(_common(a, other) for a in cases), other
 
     cases = (name, name.upper())
     return sorted(known, key=distance)[:3]
+
+
+def _common(a: str, b: str) -> int:
+    """Length of the beginning that two names share."""
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
