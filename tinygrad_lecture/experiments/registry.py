@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TypeVar
 
 from ..errors import UsageError
@@ -146,6 +147,4 @@ def _nearest(name: str, known: Iterable[str]) -> list[str]:
 
 def _common(a: str, b: str) -> int:
     """Length of the beginning that two names share."""
-    return next(
-        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
-    )
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))))
