@@ -8,7 +8,7 @@ from .. import data, nn, optim
 from ..data.seeding import generator
 from .outcome import Check, Figure, Outcome, equals
 from .registry import claim
-from .training import MakeOptimizer, accuracy_of, logits, network, training_step
+from .training import MakeOptimizer, accuracy, logits, network, training_step
 
 __all__ = ["chained_modules_train"]
 
@@ -59,7 +59,7 @@ def chained_modules_train(
         )
         losses = [step().item() for _ in range(steps)]
         figure = figure.add(f"seed {s}", np.arange(steps), losses)
-        accuracies.append(accuracy_of(model, X, y))
+        accuracies.append(float(accuracy(logits(model, X), y)))
 
         other = network([2, 32, 32, 3], nn.Tanh, generator(s + 1000))
         other.load_state_dict(model.state_dict())
