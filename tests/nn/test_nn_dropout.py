@@ -14,6 +14,7 @@ import tinygrad_lecture as tg
 from tinygrad_lecture import nn
 from tinygrad_lecture.engine import modes
 from tinygrad_lecture.nn import functional as F
+from tinygrad_lecture.nn.functional import noise
 
 POINTS = np.random.default_rng(5).normal(size=(40, 30))
 
@@ -105,8 +106,8 @@ def test_numbers_come_from_the_engines_draw(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append((rng, shape))
         return numbers
 
-    assert vars(F)["draw"] is modes.draw
-    monkeypatch.setattr(F, "draw", scripted)
+    assert vars(noise)["draw"] is modes.draw
+    monkeypatch.setattr(noise, "draw", scripted)
     layer = nn.Dropout(0.25, rng=0)
     y = layer(np.array([3.0, 3.0, 3.0, -6.0]))
     assert y.tolist() == [0.0, 0.0, 4.0, -8.0]

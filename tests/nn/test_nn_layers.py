@@ -117,12 +117,6 @@ def test_relu_is_idempotent_and_a_dead_unit_gets_no_gradient() -> None:
     assert layer.bias.grad[0] == 0.0  # type: ignore[union-attr]
 
 
-def test_tanh_is_the_stretched_sigmoid() -> None:
-    np.testing.assert_allclose(
-        nn.Tanh()(POINTS), 2 * nn.Sigmoid()(2 * POINTS) - 1, rtol=1e-12, atol=1e-15
-    )
-
-
 def test_standardize_shifts_scales_and_is_part_of_the_state() -> None:
     layer = nn.Standardize([1.0, 2.0], [2.0, 0.5])
     x = tg.Value([[3.0, 3.0]])

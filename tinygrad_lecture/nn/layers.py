@@ -1,4 +1,4 @@
-"""Layers with state and activations as modules."""
+"""Linear maps, dropout, and fixed preprocessing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import functional as F
 from . import init as initializers
+from .functional._operands import check_probability
 from .init import Rng
 from .module import Module, Parameter
 
-__all__ = ["Dropout", "Linear", "ReLU", "Sigmoid", "Standardize", "Tanh"]
+__all__ = ["Dropout", "Linear", "Standardize"]
 
 
 class Linear(Module):
@@ -93,51 +94,6 @@ class Linear(Module):
         )
 
 
-class ReLU(Module):
-    """``max(0, x)``, with derivative 0 at 0 (L56).
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.nn.ReLU()([-1.0, 2.0]).tolist()
-    [0.0, 2.0]
-    """
-
-    def forward(self, x: Any) -> Any:
-        """Apply to every element."""
-        return F.relu(x)
-
-
-class Tanh(Module):
-    """Hyperbolic tangent (L55).
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.nn.Tanh()(0.0)
-    0.0
-    """
-
-    def forward(self, x: Any) -> Any:
-        """Apply to every element."""
-        return F.tanh(x)
-
-
-class Sigmoid(Module):
-    """``1 / (1 + exp(-x))`` without overflow (L01, L55).
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> tg.nn.Sigmoid()(0.0)
-    0.5
-    """
-
-    def forward(self, x: Any) -> Any:
-        """Apply to every element."""
-        return F.sigmoid(x)
-
-
 class Dropout(Module):
     """Set elements to 0 by chance in training, ``x * keep / (1 - p)``; else the identity (L70).
 
@@ -172,7 +128,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:
-        F._check_probability("Dropout", p)
+        check_probability("Dropout", p)
         self.p = float(p)
         self.rng = np.random.default_rng(rng)
 

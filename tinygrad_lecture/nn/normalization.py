@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..engine import astype, mean, reshape, sqrt, square
 from ..engine.value import bare
-from . import functional as F
+from .functional._operands import as_operand
 from .module import Module, Parameter
 
 __all__ = ["BatchNorm1d"]
@@ -130,7 +130,7 @@ class BatchNorm1d(Module):
 
     def forward(self, x: Any) -> Any:
         """Normalize ``x`` of shape (N, C) or (N, C, L); the shape stays."""
-        x = F._as_operand(x)
+        x = as_operand(x)
         if len(x.shape) not in (2, 3) or x.shape[1] != self.num_features:
             raise ValueError(
                 f"BatchNorm1d: the input must have shape (N, {self.num_features}) or"

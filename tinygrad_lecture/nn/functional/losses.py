@@ -1,31 +1,15 @@
-"""The mathematics of layers and losses, without state: what `Linear`, `CrossEntropyLoss`, ... call.
-
-Each function takes Values or plain arrays; with plain arrays only, plain numbers or arrays come
-back.
-"""
+"""Losses (L15, L54)."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
+from ... import engine
+from ._operands import as_operand
 
-from .. import engine
-from ..engine.modes import draw
-
-__all__ = ["cross_entropy", "dropout", "linear", "mse_loss", "relu", "sigmoid", "tanh"]
+__all__ = ["cross_entropy", "mse_loss"]
 
 Reduction = Literal["mean", "sum", "none"]
-
-linear = engine.linear
-relu = engine.relu
-sigmoid = engine.sigmoid
-tanh = engine.tanh
-
-
-def _as_operand(x: Any) -> Any:
-    """Leave Values and arrays alone, turn numbers and nested lists into an array."""
-    return x if hasattr(x, "shape") else np.asarray(x, dtype=float)
 
 
 def _reduce(losses: Any, reduction: str) -> Any:
@@ -79,58 +63,6 @@ def cross_entropy(logits: Any, labels: Any, reduction: Reduction = "mean") -> An
     return _reduce(engine.softmax_cross_entropy(logits, labels), reduction)
 
 
-def dropout(
-    x: Any,
-    p: float = 0.5,
-    training: bool = True,
-    rng: np.random.Generator | int | None = None,
-) -> Any:
-    """Set elements to 0 with probability p and divide the rest by 1 - p (L70).
-
-    Srivastava et al. 2014, JMLR 15, in the inverted form: ``y = x * keep / (1 - p)`` with keep 1
-    or 0 by chance has the mean x, so that evaluation is the identity and needs no factor.  The
-    derivative is the same factor, ``keep / (1 - p)``.
-
-    Parameters
-    ----------
-    x : Value or array_like
-    p : float
-        Probability of a 0, in [0, 1).
-    training : bool
-        If false, x is returned as it is.
-    rng : numpy.random.Generator, int or None
-        Source of chance: a generator goes on from call to call; a seed gives the same zeros in
-        each call; None is fresh entropy.
-
-    Raises
-    ------
-    ValueError
-        For p outside of [0, 1): at 1 nothing would be left to scale.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import tinygrad_lecture as tg
-    >>> tg.nn.functional.dropout(np.ones(8), p=0.5, rng=0)
-    array([2., 0., 0., 0., 2., 2., 2., 2.])
-    >>> tg.nn.functional.dropout(np.ones(3), p=0.5, training=False)
-    array([1., 1., 1.])
-    """
-    _check_probability("dropout", p)
-    if not training or not p:
-        return x
-    x = _as_operand(x)
-    keep = (draw(rng, x.shape) >= p) * (1.0 / (1.0 - p))
-    if x.dtype.kind == "f" and keep.dtype != x.dtype:
-        keep = engine.astype(keep, x.dtype)
-    return x * keep
-
-
-def _check_probability(name: str, p: float) -> None:
-    if not 0.0 <= p < 1.0:
-        raise ValueError(f"{name}: p must be at least 0 and below 1, got {p}")
-
-
 def mse_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Any:
     """Return the squared error ``(prediction - target) ** 2``, averaged, summed or as it is (L15).
 
@@ -156,7 +88,7 @@ def mse_loss(prediction: Any, target: Any, reduction: Reduction = "mean") -> Any
     >>> float(tg.nn.functional.mse_loss(np.array([1.0, 2.0]), np.array([0.0, 4.0])))
     2.5
     """
-    prediction, target = _as_operand(prediction), _as_operand(target)
+    prediction, target = as_operand(prediction), as_operand(target)
     if prediction.shape != target.shape:
         raise ValueError(
             f"mse_loss: prediction has shape {prediction.shape}, target has shape {target.shape};"
