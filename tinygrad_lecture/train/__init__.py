@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import search
 from .archive import load_archive, save_archive
 from .checkpoint import Checkpoint, load_checkpoint
 from .csv_log import MetricsCSV
@@ -40,5 +41,6 @@ __all__ = [
     "resume_classifier",
     "run_trials",
     "save_archive",
+    "search",
     "train_classifier",
 ]

@@ -109,6 +109,7 @@ def run_trials(
     arguments: Iterable[Any],
     *,
     seed: int | Sequence[int] = 0,
+    numbers: Sequence[int] | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
     retries: int = 2,
@@ -134,6 +135,8 @@ def run_trials(
         One argument a trial.
     seed : int or sequence of int
         At least 0.  More than one number name a branch of a larger plan.
+    numbers : sequence of int, optional
+        Numbers of the trials, where some of a larger plan are run; 0, 1, 2, … by default.
     executor : concurrent.futures.Executor, optional
         Local processes by default, started anew (the spawn method), so a script needs its
         ``if __name__ == "__main__":``.  `SerialExecutor()`, a `ThreadPoolExecutor`, a
@@ -168,14 +171,17 @@ def run_trials(
     >>> def throw(sides, rng):
     ...     return int(rng.integers(1, sides + 1))
     >>> tg.train.run_trials(throw, [6, 6, 20], seed=1, executor=tg.train.SerialExecutor())
-    [6, 4, 1]
+    [1, 6, 9]
     """
     if retries < 0:
         raise UsageError(f"retries must be at least 0, got {retries}")
     if workers is not None and workers < 1:
         raise UsageError(f"workers must be at least 1, got {workers}")
-    plan = _Plan(function, list(arguments), check_seed(seed), retries, tick)
-    rest = deque(range(len(plan.arguments)))
+    arguments = list(arguments)
+    numbers = range(len(arguments)) if numbers is None else numbers
+    by_number = dict(zip(numbers, arguments, strict=True))
+    plan = _Plan(function, by_number, check_seed(seed), retries, tick)
+    rest = deque(by_number)
     if executor is not None:
         if isinstance(executor, ProcessPoolExecutor):
             _check_picklable(plan)
@@ -186,7 +192,7 @@ def run_trials(
         _run_locally(plan, rest, workers or os.cpu_count() or 1)
     if plan.failure is not None:
         raise plan.failure
-    return [plan.results[number] for number in range(len(plan.arguments))]
+    return [plan.results[number] for number in by_number]
 
 
 def check_seed(seed: int | Sequence[int]) -> tuple[int, ...]:
@@ -232,7 +238,7 @@ class _Plan:
     """What is to be run, and what has come of it."""
 
     function: Trial
-    arguments: list[Any]
+    arguments: dict[int, Any]
     seed: tuple[int, ...]
     retries: int
     tick: Callable[[int, Any], object] | None
@@ -278,7 +284,7 @@ class _Plan:
 def _run_on(executor: Executor, plan: _Plan) -> deque[int]:
     """Run all trials on an executor; return those that are left if it breaks."""
     rest: deque[int] = deque()
-    waiting, running = deque(range(len(plan.arguments))), dict[Future[Any], int]()
+    waiting, running = deque(plan.arguments), dict[Future[Any], int]()
     while waiting or running:
         if waiting:
             number = waiting.popleft()
