@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_lecture as tg
 from tinygrad_lecture.errors import UsageError
-from tinygrad_lecture.experiments import Stack, stacked_cross_entropy, train_stack
+from tinygrad_lecture.experiments import Stack, stacked_cross_entropy
 
 
 def net(seed: int, hidden: int = 5, bias: bool = True) -> tg.nn.Sequential:
@@ -58,36 +58,3 @@ def test_what_cannot_be_stacked_is_refused() -> None:
     norm = tg.nn.Sequential(tg.nn.Linear(2, 3, rng=0), tg.nn.BatchNorm1d(3))
     with pytest.raises(UsageError, match="cannot hold BatchNorm1d, which has a state"):
         Stack([norm])
-
-
-@pytest.mark.parametrize("batch", [None, 16])
-def test_train_stack_gives_each_net_its_own_samples_and_batches(batch: int | None) -> None:
-    sets = [tg.data.spirals(40, seed=seed) for seed in range(2)]
-    X, y = (np.stack(arrays) for arrays in zip(*sets, strict=True))
-    stack = Stack([net(0), net(1)])
-    together = tg.optim.SGD(stack.parameters(), lr=0.5)
-
-    class Halving:
-        def step(self) -> None:
-            together.param_groups[0]["lr"] /= 2
-
-    losses = train_stack(
-        stack, together, X, y, 5, batch=batch,
-        rngs=[np.random.default_rng(seed) for seed in (5, 6)], scheduler=Halving(),
-    )  # fmt: skip
-    assert losses.shape == (5, 2)
-    for s in range(2):
-        alone, rng = net(s), np.random.default_rng(5 + s)
-        one = tg.optim.SGD(alone.parameters(), lr=0.5)
-        order = np.empty(0, int)  # a pass has two batches of 16; the last 8 rows are left out
-        for t in range(5):
-            if batch and t % 2 == 0:
-                order = rng.permutation(40)
-            rows = order[:16] if t % 2 == 0 else order[16:32]
-            x, labels = (X[s][rows], y[s][rows]) if batch else (X[s], y[s])
-            one.zero_grad()
-            loss = tg.nn.functional.cross_entropy(alone(x), labels)
-            loss.backward()
-            one.step()
-            one.param_groups[0]["lr"] /= 2
-            assert loss.data == pytest.approx(losses[t, s], rel=1e-12)

@@ -19,6 +19,7 @@ from ..gradcheck.verdicts import Verdict
 from ..nn import manual
 from .outcome import Check, Figure, Outcome, at_most, below, equals, near
 from .registry import claim
+from .training import generators
 
 __all__ = [
     "array_backprop",
@@ -262,7 +263,7 @@ def manual_backprop(*, batch: int = 7, quick: bool = False, seed: int = 0) -> Ou
     batch : int
         Rows.
     quick, seed
-        One seed instead of ten; the first seed of weights and data.
+        One net instead of ten; seed of weights and data.
 
     Returns
     -------
@@ -273,8 +274,7 @@ def manual_backprop(*, batch: int = 7, quick: bool = False, seed: int = 0) -> Ou
     widths = (5, 8, 6, 4)
     for name in ("Tanh", "Sigmoid", "ReLU"):
         losses, weights, inputs = [], [], []
-        for s in range(seed, seed + (1 if quick else 10)):
-            rng = generator(s)
+        for rng in generators(seed, 1 if quick else 10):
             X, labels = rng.normal(size=(batch, widths[0])), rng.integers(widths[-1], size=batch)
             linears = [manual.Linear(i, o, rng=rng) for i, o in pairwise(widths)]
             hand: list[Any] = [linears[0], getattr(manual, name)()]

@@ -6,14 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import data, nn, optim
+from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import grad, mean, square
 from .outcome import Check, Figure, Outcome, above, at_most, below, near
 from .quadratic import steps_to
 from .registry import claim
-from .stack import Stack, stacked_cross_entropy, train_stack
-from .training import MakeOptimizer, network, training_step
+from .stack import Stack, stacked_cross_entropy
+from .training import (
+    MakeOptimizer,
+    generators,
+    logits,
+    network,
+    nll,
+    spirals_for_each,
+    training_step,
+)
 
 __all__ = [
     "gd_stability_limit",
@@ -81,7 +89,7 @@ def overfitting_gap(
     optimizer : callable
         ``optimizer(params, lr=0.01)``.
     quick, seed
-        A third of the steps; the nets have the seeds ``seed``, ``seed + 1``, ...
+        A third of the steps; seed of data and start weights.
 
     Returns
     -------
@@ -89,14 +97,17 @@ def overfitting_gap(
         Figure: both losses of each net.
     """
     steps = steps // 3 if quick else steps
-    seeds = range(seed, seed + nets)
-    models = Stack([network([2, 64, 64, 3], nn.Tanh, generator(s)) for s in seeds])
-    X, y = map(np.stack, zip(*(data.spirals(n, noise=0.4, seed=s) for s in seeds), strict=True))
-    fresh = [data.spirals(2000, noise=0.4, seed=10_000 + s) for s in seeds]
-    train_stack(models, optimizer(models.parameters(), lr=0.01), X, y, steps)
-    train = stacked_cross_entropy(models(X), y).data
-    X_test, y_test = map(np.stack, zip(*fresh, strict=True))
-    test = stacked_cross_entropy(models(X_test), y_test).data
+    rngs = generators(seed, nets)
+    models = Stack([network([2, 64, 64, 3], nn.Tanh, rng) for rng in rngs])
+    X, y = spirals_for_each(rngs, n, noise=0.4)
+    step = training_step(
+        optimizer(models.parameters(), lr=0.01), lambda: stacked_cross_entropy(models(X), y)
+    )
+    for _ in range(steps):
+        step()
+    train = nll(logits(models, X), y)
+    X_test, y_test = spirals_for_each(rngs, 2000, noise=0.4)
+    test = nll(logits(models, X_test), y_test)
     figure = Figure("risk and empirical risk", "net", "loss", y_scale="log")
     for name, losses in (("training samples", train), ("fresh samples", test)):
         figure = figure.add(name, np.arange(nets), losses, style="bars")

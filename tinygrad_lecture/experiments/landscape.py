@@ -13,7 +13,7 @@ from ..engine import exp, grad, hessian, mean, softplus, square, sum
 from .outcome import Check, Figure, Outcome, above, at_least, at_most, below, between, equals
 from .registry import claim
 from .stack import Stack
-from .training import MakeOptimizer, network, training_step
+from .training import MakeOptimizer, generators, network, training_step
 
 __all__ = [
     "gd_leaves_sharp_minimum",
@@ -114,7 +114,7 @@ def loss_spread(
     widths : sequence of int
         Hidden units H.
     seeds : int
-        Starts, with the seeds ``seed``, ``seed + 1``, ...
+        Starts, each with its own weights.
     steps : int
         Steps of gradient descent on the mean binary cross-entropy.
     alpha : float
@@ -122,7 +122,7 @@ def loss_spread(
     optimizer : callable
         ``optimizer(params, lr=α)``.
     quick, seed
-        The first and the last width; the first seed.
+        The first and the last width; seed of the start weights.
 
     Returns
     -------
@@ -133,9 +133,7 @@ def loss_spread(
     y = labels[:, None].astype(float)
     ends = {}
     for width in (widths[0], widths[-1]) if quick else widths:
-        stack = Stack(
-            [network([2, width, 1], nn.Tanh, generator(s)) for s in range(seed, seed + seeds)]
-        )
+        stack = Stack([network([2, width, 1], nn.Tanh, rng) for rng in generators(seed, seeds)])
 
         def losses(stack: Stack = stack) -> Any:
             z = stack(X)

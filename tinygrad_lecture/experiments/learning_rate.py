@@ -6,12 +6,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import data, nn, optim
-from ..data.seeding import generator
+from .. import nn, optim
 from .outcome import Check, Figure, Outcome, above, below
 from .registry import claim
-from .stack import Stack, stacked_cross_entropy, train_stack
-from .training import MakeOptimizer, network
+from .stack import Stack, stacked_cross_entropy
+from .training import (
+    MakeOptimizer,
+    batches_for_each,
+    generators,
+    logits,
+    network,
+    nll,
+    spirals_for_each,
+    training_step,
+)
 
 __all__ = ["lr_curves"]
 
@@ -36,7 +44,7 @@ def lr_curves(
     lrs : sequence of float
         Learning rates.
     seeds : int
-        Nets and data sets, with the seeds ``seed``, ``seed + 1``, ...
+        Nets, each with its own data and start weights.
     n, noise
         Samples and their noise.
     batch, steps
@@ -44,7 +52,7 @@ def lr_curves(
     optimizer : callable
         ``optimizer(params, lr=α)``.
     quick, seed
-        Only the learning rates with a threshold; the first seed.
+        Only the learning rates with a threshold; seed of data, weights and batches.
 
     Returns
     -------
@@ -54,14 +62,14 @@ def lr_curves(
     bounds = {0.001: above(0.6), 0.1: below(0.06), 1.0: below(0.02), 10.0: above(np.log(3.0))}
     figure = Figure("learning rates", "step", "loss", y_scale="log")
     checks = []
-    every = range(seed, seed + seeds)
-    X, y = map(np.stack, zip(*(data.spirals(n, noise=noise, seed=s) for s in every), strict=True))
     for lr in [lr for lr in lrs if lr in bounds] if quick else lrs:
-        rngs = [generator(s) for s in every]
+        rngs = generators(seed, seeds)  # the same data, start and batches for each α
+        X, y = spirals_for_each(rngs, n, noise)
         stack = Stack([network([2, 32, 32, 3], nn.Tanh, rng) for rng in rngs])
         rule = optimizer(stack.parameters(), lr=lr)
-        path = train_stack(stack, rule, X, y, steps, batch=batch, rngs=rngs)
-        ends = stacked_cross_entropy(stack(X), y).data
+        step = training_step(rule, lambda x, y, stack=stack: stacked_cross_entropy(stack(x), y))
+        path = [step(x, t).data for x, t in batches_for_each(X, y, batch, steps, rngs)]
+        ends = nll(logits(stack, X), y)
         checks.append(Check(f"final loss, α = {lr:g}", ends, bounds.get(lr)))
-        figure = figure.add(f"α = {lr:g}", np.arange(steps), path.mean(axis=1))
+        figure = figure.add(f"α = {lr:g}", np.arange(steps), np.mean(path, axis=1))
     return Outcome(checks, figure=figure)

@@ -13,7 +13,7 @@ from ..data.seeding import generator
 from ..engine import grad, mean, square, sum
 from .outcome import Check, Figure, Outcome, at_most, below, near
 from .registry import claim
-from .training import MakeOptimizer, batches, training_step
+from .training import MakeOptimizer, batches, generators, training_step
 
 __all__ = ["lms", "lms_finds_least_squares", "minibatch_gradients", "sgd_beats_gd_per_pass"]
 
@@ -105,7 +105,7 @@ def sgd_beats_gd_per_pass(
     Parameters
     ----------
     seeds : int
-        Problems, with the seeds ``seed``, ``seed + 1``, ...
+        Problems, each with its own data.
     n, features, noise
         Samples, their features, and the deviation of the noise in y.
     alpha : float
@@ -113,7 +113,7 @@ def sgd_beats_gd_per_pass(
     optimizer : callable
         ``optimizer(params, lr=α)``.
     quick, seed
-        Three seeds; the first seed.
+        Three problems; seed of data and order.
 
     Returns
     -------
@@ -122,8 +122,7 @@ def sgd_beats_gd_per_pass(
     """
     ratios = []
     curves: list[NDArray[np.float64]] = []
-    for s in range(seed, seed + (3 if quick else seeds)):
-        rng = generator(s)
+    for rng in generators(seed, 3 if quick else seeds):
         X, y = _regression(n, features, noise, rng)
 
         def risk(theta: Any, X: Any = X, y: Any = y) -> float:
@@ -151,7 +150,7 @@ def sgd_beats_gd_per_pass(
     return Outcome(
         [Check("loss after the pass over that after one step of GD", ratios, at_most(0.1),
                "1/60 to 1/23")],
-        figure=figure.add("SGD, first seed", np.arange(1, n + 1), curves[0]),
+        figure=figure.add("SGD, first problem", np.arange(1, n + 1), curves[0]),
     )  # fmt: skip
 
 
@@ -216,7 +215,7 @@ def lms_finds_least_squares(
     Parameters
     ----------
     seeds : int
-        Problems, with the seeds ``seed``, ``seed + 1``, ...
+        Problems, each with its own data.
     n, features, noise
         Samples, their features, and the deviation of the noise in y.
     passes : int
@@ -224,7 +223,7 @@ def lms_finds_least_squares(
     optimizer : callable
         ``optimizer(params, lr=α)``.
     quick, seed
-        Two seeds and one pass; the first seed.
+        Two problems and one pass; seed of the data.
 
     Returns
     -------
@@ -232,7 +231,7 @@ def lms_finds_least_squares(
         Figure: distance to the least squares solution over steps, mean and range.
     """
     seeds, passes = (2, 1) if quick else (seeds, passes)
-    problems = [_regression(n, features, noise, generator(s)) for s in range(seed, seed + seeds)]
+    problems = [_regression(n, features, noise, rng) for rng in generators(seed, seeds)]
     X, y = map(np.stack, zip(*problems, strict=True))
     theta = nn.Parameter(np.zeros((len(X), features)))  # one row a problem
     rule = optimizer([theta], lr=1.0)

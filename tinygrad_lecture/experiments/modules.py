@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import data, nn, optim
-from ..data.seeding import generator
 from .outcome import Check, Figure, Outcome, equals
 from .registry import claim
-from .training import MakeOptimizer, accuracy, logits, network, training_step
+from .training import MakeOptimizer, accuracy, generators, logits, network, training_step
 
 __all__ = ["chained_modules_train"]
 
@@ -31,7 +30,7 @@ def chained_modules_train(
     Parameters
     ----------
     seeds : int
-        Trainings, with the seeds ``seed``, ``seed + 1``, ... of data and weights.
+        Trainings, each with its own data and start weights.
     n : int
         Samples.
     steps : int
@@ -41,7 +40,7 @@ def chained_modules_train(
     optimizer : callable
         ``optimizer(params, lr=lr, momentum=0.9)``.
     quick, seed
-        Two trainings; the first seed.
+        Two trainings; seed of data and weights.
 
     Returns
     -------
@@ -50,18 +49,18 @@ def chained_modules_train(
     """
     accuracies, copies, doubled = [], [], []
     figure = Figure("spirals", "step", "loss", y_scale="log")
-    for s in range(seed, seed + (2 if quick else seeds)):
-        X, y = data.spirals(n, noise=0.1, seed=s)
-        model = network([2, 32, 32, 3], nn.Tanh, generator(s))
+    for s, rng in enumerate(generators(seed, 2 if quick else seeds)):
+        X, y = data.spirals(n, noise=0.1, seed=rng)
+        model = network([2, 32, 32, 3], nn.Tanh, rng)
         step = training_step(
             optimizer(model.parameters(), lr=lr, momentum=0.9),
             lambda model=model, X=X, y=y: nn.functional.cross_entropy(model(X), y),
         )
         losses = [step().item() for _ in range(steps)]
-        figure = figure.add(f"seed {s}", np.arange(steps), losses)
+        figure = figure.add(f"training {s}", np.arange(steps), losses)
         accuracies.append(float(accuracy(logits(model, X), y)))
 
-        other = network([2, 32, 32, 3], nn.Tanh, generator(s + 1000))
+        other = network([2, 32, 32, 3], nn.Tanh, rng)
         other.load_state_dict(model.state_dict())
         copies.append(np.array_equal(logits(other, X), logits(model, X)))
         gradients = []

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .. import nn, optim
-from ..compiler import compile
-from ..engine import mean, sum, swapaxes
+from .. import nn
+from ..engine import mean, swapaxes
 from ..errors import UsageError
 from ..nn import functional as F
 
-__all__ = ["Stack", "stacked_cross_entropy", "train_stack"]
+__all__ = ["Stack", "stacked_cross_entropy"]
 
 
 class Stack(nn.Module):
@@ -100,74 +98,3 @@ def stacked_cross_entropy(logits: Any, labels: Any) -> Any:
     labels = np.broadcast_to(labels, (S, N))
     losses = F.cross_entropy(logits.reshape(S * N, C), labels.reshape(S * N), "none")
     return mean(losses.reshape(S, N), axis=1)
-
-
-def train_stack(
-    stack: Stack,
-    optimizer: optim.Optimizer,
-    X: NDArray[Any],
-    y: NDArray[Any],
-    steps: int,
-    *,
-    batch: int | None = None,
-    rngs: Sequence[np.random.Generator] = (),
-    scheduler: Any = None,
-) -> NDArray[np.float64]:
-    """Train nets side by side, each on its own samples; return their losses, (steps, S).
-
-    Parameters
-    ----------
-    stack : Stack
-        S nets.
-    optimizer : Optimizer
-        Of ``stack.parameters()``; it has to work element by element.
-    X, y : ndarray, shapes (S, n, in) and (S, n)
-        Samples and labels of each net.
-    steps : int
-        Updates.
-    batch : int, optional
-        Rows of a mini-batch, drawn in a new order for each pass over the samples; all samples by
-        default.
-    rngs : sequence of Generator
-        One for each net, for its mini-batches.
-    scheduler : optional
-        Its ``step()`` is called after each update.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import tinygrad_lecture as tg
-    >>> X, y = tg.data.spirals(60, seed=0)
-    >>> nets = [tg.nn.Sequential(tg.nn.Linear(2, 3, rng=seed)) for seed in range(2)]
-    >>> stack = tg.experiments.Stack(nets)
-    >>> rule = tg.optim.SGD(stack.parameters(), lr=0.1)
-    >>> losses = tg.experiments.train_stack(stack, rule, np.stack([X] * 2), np.stack([y] * 2), 10)
-    >>> losses.shape, bool(np.all(losses[-1] < losses[0]))
-    ((10, 2), True)
-    """
-
-    @compile
-    def step(x: Any, labels: Any) -> Any:
-        optimizer.zero_grad()
-        losses = stacked_cross_entropy(stack(x), labels)
-        sum(losses).backward()
-        optimizer.step()
-        return losses
-
-    n = X.shape[1]
-    net = np.arange(stack.nets)[:, None]
-    order, position = np.empty((stack.nets, 0), dtype=np.intp), 0
-    path = []
-    for _ in range(steps):
-        if batch is None:
-            x, labels = X, y
-        else:
-            if position + batch > order.shape[1]:
-                order, position = np.stack([rng.permutation(n) for rng in rngs]), 0
-            rows = order[:, position : position + batch]
-            position += batch
-            x, labels = X[net, rows], y[net, rows]
-        path.append(np.array(step(x, labels).data))
-        if scheduler is not None:
-            scheduler.step()
-    return np.array(path)
