@@ -13,6 +13,7 @@ from .backprop import *  # noqa: F403
 from .descent import *  # noqa: F403
 from .gradient_check import *  # noqa: F403
 from .initialization import *  # noqa: F403
+from .inputs import *  # noqa: F403
 from .landscape import *  # noqa: F403
 from .learning_rate import *  # noqa: F403
 from .minibatch import *  # noqa: F403
@@ -21,6 +22,7 @@ from .momentum import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .outcome import *  # noqa: F403
 from .quadratic import *  # noqa: F403
+from .recommendations import *  # noqa: F403
 from .registry import *  # noqa: F403
 from .run import *  # noqa: F403
 from .sgd import *  # noqa: F403
