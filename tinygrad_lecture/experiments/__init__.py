@@ -19,11 +19,13 @@ from .learning_rate import *  # noqa: F403
 from .minibatch import *  # noqa: F403
 from .modules import *  # noqa: F403
 from .momentum import *  # noqa: F403
+from .nonlinearities import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .outcome import *  # noqa: F403
 from .quadratic import *  # noqa: F403
 from .recommendations import *  # noqa: F403
 from .registry import *  # noqa: F403
 from .run import *  # noqa: F403
+from .searching import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .stack import *  # noqa: F403
