@@ -6,12 +6,16 @@ from . import search
 from .archive import load_archive, save_archive
 from .checkpoint import Checkpoint, load_checkpoint
 from .csv_log import MetricsCSV
+from .curves import diagnose_curve, diagnose_gap
+from .ensemble import Ensemble, train_ensemble
 from .evaluate import evaluate, predict
 from .job import Report, load_model, resume_classifier, train_classifier
 from .loop import Best, Callback, DivergenceError, Run, fit
 from .metrics import accuracy, confusion_matrix, format_confusion
 from .progress import Progress, ProgressBar
+from .seeds import ErrorBar, error_bar, over_seeds
 from .settings import Settings
+from .sharpness import sharpness
 from .trials import SerialExecutor, TrialError, WorkerDeathError, local_processes, run_trials
 
 __all__ = [
@@ -19,6 +23,8 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "DivergenceError",
+    "Ensemble",
+    "ErrorBar",
     "MetricsCSV",
     "Progress",
     "ProgressBar",
@@ -30,6 +36,9 @@ __all__ = [
     "WorkerDeathError",
     "accuracy",
     "confusion_matrix",
+    "diagnose_curve",
+    "diagnose_gap",
+    "error_bar",
     "evaluate",
     "fit",
     "format_confusion",
@@ -37,10 +46,13 @@ __all__ = [
     "load_checkpoint",
     "load_model",
     "local_processes",
+    "over_seeds",
     "predict",
     "resume_classifier",
     "run_trials",
     "save_archive",
     "search",
+    "sharpness",
     "train_classifier",
+    "train_ensemble",
 ]
