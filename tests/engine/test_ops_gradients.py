@@ -448,6 +448,9 @@ NOTHING: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "log_softmax": [((np.ones((0, 3)),), {}), ((np.ones((3, 0)),), {})],
     "softmax_cross_entropy": [((np.ones((0, 3)),), {"labels": np.zeros(0, int)})],
     "sort": [((np.ones((0, 3)),), {"axis": 0}), ((np.ones((0, 3)),), {})],
+    "normalize": [((np.ones((0, 3)),), {"axis": 1})],
+    "patches": [((np.ones((0, 2, 3, 3)), 2), {}), ((np.ones((2, 0, 3, 3)), 2), {"padding": 1})],
+    "overlay": [((np.ones((2, 2, 2, 0, 2, 2)), 3), {}), ((np.ones((0, 2, 2, 1, 2, 2)), 3), {})],
 }  # fmt: skip
 for _name in ELEMENTWISE:
     _extra = {"clip": (0, 1)}.get(_name, ())

@@ -9,6 +9,7 @@ there is no PyTorch.
 from __future__ import annotations
 
 import json
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -124,7 +125,8 @@ class Run:
         found = {"out": out.data}
         found.update((f"d input {i}", x.grad) for i, x in enumerate(inputs) if is_float(x))
         found.update((f"d {name}", p.grad) for name, p in module.named_parameters())
-        found.update((name, buffer) for name, buffer in module.named_buffers())
+        if self.case.reference is None:
+            found.update((name, buffer) for name, buffer in module.named_buffers())
         return found
 
     def pytorchs(self) -> Numbers:
@@ -139,7 +141,9 @@ class Run:
             module = self.case.make(torch.nn).double().train(self.mode == "train")
             module.load_state_dict(state)
             parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
-            out = module(*inputs)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Using padding='same'")  # of its speed
+                out = module(*inputs)
         else:
             parameters = {name: state[name].requires_grad_() for name, _ in ours.named_parameters()}
             out = self.case.reference(torch, parameters, self.mode == "train", *inputs)
@@ -180,6 +184,69 @@ def _lecun(torch: Any, parameters: Any, training: bool, x: Any, twist: float = 0
 def _swish(torch: Any, parameters: Any, training: bool, x: Any) -> Any:
     beta = parameters["beta"]
     return x * torch.sigmoid(beta.reshape(-1, *(1,) * (x.ndim - 2)) * x)
+
+
+def _batch_norm(torch: Any, parameters: Any, training: bool, x: Any, prefix: str = "") -> Any:
+    """In training, from its definition; in evaluation with the statistics that the state has."""
+    if not training:
+        buffers = Run(next(c for c in LAYERS if "fused" in c.text), 0, "eval").module()
+        mean, var = (torch.tensor(np.array(b)) for b in list(buffers.buffers())[:2])
+    else:
+        axes = (0, *range(2, x.ndim))
+        mean, var = x.mean(axes), x.var(axes, unbiased=False)
+    shape = (-1, *(1,) * (x.ndim - 2))
+    out = (x - mean.reshape(shape)) / torch.sqrt(var.reshape(shape) + 1e-5)
+    if prefix + "weight" not in parameters:
+        return out
+    weight, bias = (parameters[prefix + name].reshape(shape) for name in ("weight", "bias"))
+    return out * weight + bias
+
+
+def _scaled_linear(torch: Any, parameters: Any, training: bool, x: Any) -> Any:
+    return 0.1 * torch.nn.functional.linear(x, parameters["weight"], parameters["bias"])
+
+
+def _maxout(torch: Any, parameters: Any, training: bool, x: Any) -> Any:
+    units, pieces = (2, 4) if "bias" in parameters else (3, 1)
+    out = torch.nn.functional.linear(x, parameters["weight"], parameters.get("bias"))
+    return out.reshape(*x.shape[:-1], units, pieces).max(-1).values
+
+
+def _residual(torch: Any, parameters: Any, training: bool, x: Any, prefix: str = "") -> Any:
+    """The block as its docstring writes it; which form it is can be told by its parameters."""
+
+    def linear(name: str, x: Any) -> Any:
+        weight = parameters[f"{prefix}{name}.weight"]
+        return torch.nn.functional.linear(x, weight, parameters.get(f"{prefix}{name}.bias"))
+
+    def norm(name: str, x: Any) -> Any:
+        known = f"{prefix}{name}.weight" in parameters
+        return _batch_norm(torch, parameters, training, x, f"{prefix}{name}.") if known else x
+
+    def shortcut(x: Any) -> Any:
+        if f"{prefix}shortcut.0.weight" in parameters:
+            return norm("shortcut.1", linear("shortcut.0", x))
+        return linear("shortcut", x) if f"{prefix}shortcut.weight" in parameters else x
+
+    normed, shape = (
+        f"{prefix}norm1.weight" in parameters,
+        parameters[f"{prefix}linear2.weight"].shape,
+    )
+    biased = f"{prefix}linear2.bias" in parameters
+    pre_act = biased if normed else shape[0] == 2 or bool(prefix)
+    if pre_act:
+        return shortcut(x) + linear(
+            "linear2", torch.relu(norm("norm2", linear("linear1", torch.relu(norm("norm1", x)))))
+        )
+    h = torch.relu(norm("norm1", linear("linear1", x)))
+    return torch.relu(norm("norm2", linear("linear2", h)) + shortcut(x))
+
+
+def _resnet(torch: Any, parameters: Any, training: bool, x: Any) -> Any:
+    linear = torch.nn.functional.linear
+    h = linear(x, parameters["first.weight"], parameters["first.bias"])
+    h = _residual(torch, parameters, training, h, "blocks.0.")
+    return linear(h, parameters["last.weight"], parameters["last.bias"])
 
 
 ACTIVATIONS = [
@@ -232,17 +299,58 @@ LAYERS = [
     Case("nn.BatchNorm1d(3)", _BATCHES, modes=("train", "eval")),
     Case("nn.BatchNorm1d(3, eps=0.1, momentum=None, affine=False)", _BATCHES, modes=("train", "eval")),
     Case("nn.BatchNorm1d(3, track_running_stats=False)", _BATCHES, modes=("train", "eval")),
+    Case("nn.BatchNorm1d(3, fused=True)", _BATCHES, _batch_norm, ("train", "eval")),
+    Case("nn.BatchNorm2d(3)", ((normal(2, 3, 4, 5),), (normal(1, 3, 1, 2),)), modes=("train", "eval")),
+    Case("nn.BatchNorm2d(3, affine=False, fused=True)", ((normal(2, 3, 2, 3),),), _batch_norm),
+    Case("nn.Identity()", _BATCHES),
+    Case("nn.Flatten()", ((normal(2, 3, 2, 2),), (normal(1, 1),))),
+    Case("nn.Flatten(-2, -1)", ((normal(2, 3, 2, 2),),)),
+    Case("nn.ScaledLinear(3, 2, 0.1)", ((normal(4, 3),), (normal(1, 3),)), _scaled_linear),
+    Case("nn.Maxout(3, 2, 4)", ((normal(4, 3),), (normal(1, 3),), (normal(2, 2, 3),)), _maxout),
+    Case("nn.Maxout(1, 3, 1, bias=False)", ((normal(2, 1),),), _maxout),
     Case("nn.Dropout(0.0)", _BATCHES),
     Case("nn.Dropout(0.5)", _BATCHES, modes=("eval",)),
     Case("nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 2))", _BATCHES[:1]),
 ]  # fmt: skip
+
+_IMAGES = ((normal(2, 3, 5, 4),), (normal(1, 3, 4, 7),))
+
+IMAGES = [
+    Case("nn.Conv2d(3, 2, 3)", _IMAGES),
+    Case("nn.Conv2d(3, 2, (2, 3), stride=(2, 1), padding=(1, 2), bias=False)", _IMAGES),
+    Case("nn.Conv2d(3, 4, 2, dilation=(2, 1), padding='valid')", _IMAGES),
+    Case("nn.Conv2d(3, 2, (2, 3), padding='same', dilation=(1, 2))", _IMAGES),
+    Case("nn.Conv2d(3, 6, 3, stride=2, padding=1, groups=3)", _IMAGES),
+    Case("nn.Conv2d(1, 1, 1)", ((normal(1, 1, 1, 1),),)),
+    Case("nn.MaxPool2d(2)", _IMAGES),
+    Case("nn.MaxPool2d((3, 2), stride=(1, 2), padding=(1, 0))", _IMAGES),
+    Case("nn.MaxPool2d(2, dilation=(2, 1), stride=1)", _IMAGES),
+    Case("nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)", _IMAGES),
+    Case("nn.MaxPool2d(1)", ((normal(1, 1, 1, 1),),)),
+    Case("nn.AvgPool2d(2)", _IMAGES),
+    Case("nn.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0))", _IMAGES),
+    Case("nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True)", _IMAGES),
+    Case("nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False)", _IMAGES),
+    Case("nn.Sequential(nn.Conv2d(3, 4, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())", _IMAGES[:1]),
+]  # fmt: skip
+
+_ROWS = ((normal(7, 3),), (normal(3, 3),))
+
+RESIDUAL = [
+    Case("nn.ResidualBlock(3)", _ROWS, _residual),
+    Case("nn.ResidualBlock(3, 4)", _ROWS, _residual),
+    Case("nn.ResidualBlock(3, norm=False)", _ROWS, _residual),
+    Case("nn.ResidualBlock(3, 2, pre_act=True)", _ROWS, _residual),
+    Case("nn.ResidualBlock(3, 2, pre_act=True, norm=False)", ((normal(1, 3),),), _residual),
+    Case("nn.ResNetMLP(4, 4, 3)", ((normal(5, 3),),), _resnet),
+]
 
 LOSSES = [
     Case("nn.MSELoss()", ((normal(4, 3), normal(4, 3)),)),
     Case("nn.CrossEntropyLoss()", ((normal(4, 3), labels(4, classes=3)),)),
 ]
 
-CASES = [*ACTIVATIONS, *LAYERS, *LOSSES]
+CASES = [*ACTIVATIONS, *LAYERS, *IMAGES, *RESIDUAL, *LOSSES]
 RUNS = [run for case in CASES for run in case.runs()]
 
 

@@ -74,6 +74,8 @@ from .ops.indexing import (
     tile,
     trace,
 )
+from .ops.normalizing import normalize
+from .ops.patches import overlay, patches
 from .ops.products import dot, einsum, linear, matmul, outer, tensordot
 from .ops.reductions import max, mean, min, norm, prod, std, sum, var
 from .ops.shaping import (
@@ -164,9 +166,12 @@ __all__ = [
     "nest",
     "no_grad",
     "norm",
+    "normalize",
     "op",
     "outer",
+    "overlay",
     "pad",
+    "patches",
     "power",
     "prod",
     "ravel",

@@ -34,11 +34,13 @@ from .activations import (
     Threshold,
 )
 from .containers import ModuleList, Sequential
+from .convolution import AvgPool2d, Conv2d, MaxPool2d
 from .hooks import RemovableHandle
-from .layers import Dropout, Linear, Standardize
+from .layers import Dropout, Flatten, Identity, Linear, Maxout, ScaledLinear, Standardize
 from .losses import CrossEntropyLoss, MSELoss
 from .module import IncompatibleKeys, Module, Parameter
-from .normalization import BatchNorm1d
+from .normalization import BatchNorm1d, BatchNorm2d
+from .residual import ResidualBlock, ResNetMLP
 from .scalar import MLP, Layer, Neuron
 from .summary import summary
 
@@ -49,13 +51,18 @@ __all__ = [
     "GLU",
     "MLP",
     "SELU",
+    "AvgPool2d",
     "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Flatten",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "Identity",
     "IncompatibleKeys",
     "Layer",
     "LeCunTanh",
@@ -64,6 +71,8 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool2d",
+    "Maxout",
     "Mish",
     "Module",
     "ModuleList",
@@ -73,6 +82,9 @@ __all__ = [
     "ReLU",
     "ReLU6",
     "RemovableHandle",
+    "ResNetMLP",
+    "ResidualBlock",
+    "ScaledLinear",
     "Sequential",
     "SiLU",
     "Sigmoid",

@@ -9,6 +9,7 @@ seed to several layers gives them the same.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -280,3 +281,19 @@ def kaiming_normal_(
     return variance_scaling_(
         tensor, calculate_gain(nonlinearity, a), _fan(tensor, mode), "normal", rng
     )
+
+
+def reset(weight: Value, bias: Value | None, rng: Rng, init: Callable[..., Any] | None) -> None:
+    """Give a layer its start values: by an initializer, with bias 0, or as PyTorch does.
+
+    PyTorch draws both from U(-c, c), c = 1 / sqrt(fan_in), sqrt(3) times smaller than the lecture's
+    rule of thumb (L48).
+    """
+    generator = np.random.default_rng(rng)
+    if init is not None:
+        init(weight, rng=generator)
+        return
+    bound = 1.0 / math.sqrt(_fan(weight, "fan_in"))
+    uniform_(weight, -bound, bound, generator)
+    if bias is not None:
+        uniform_(bias, -bound, bound, generator)

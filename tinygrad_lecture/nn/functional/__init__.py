@@ -38,12 +38,17 @@ from .activations import (
     tanhshrink,
     threshold,
 )
+from .conv import avg_pool2d, conv2d, max_pool2d
 from .losses import Reduction, cross_entropy, mse_loss
 from .noise import dropout
+from .normalization import batch_norm
 
 __all__ = [
     "Reduction",
+    "avg_pool2d",
+    "batch_norm",
     "celu",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "elu",
@@ -58,6 +63,7 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool2d",
     "maxout",
     "mish",
     "mse_loss",

@@ -409,7 +409,7 @@ def maxout(x: Any, num_pieces: int) -> Any:
     pieces = engine.reshape(x, (*x.shape[:-1], x.shape[-1] // num_pieces, num_pieces))
     if not pieces.size:
         return engine.sum(pieces, -1)
-    winner = np.expand_dims(np.argmax(bare(pieces), -1), -1)
+    winner = np.argmax(bare(pieces), axis=-1, keepdims=True)
     return engine.squeeze(engine.take_along_axis(pieces, winner, -1), -1)
 
 
