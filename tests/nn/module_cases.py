@@ -12,7 +12,7 @@ import json
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,19 @@ def signs(*shape: int) -> Draw:
     return lambda rng: rng.choice([-1.0, 1.0], shape)
 
 
+def ignored(*shape: int) -> Draw:
+    """Labels of three classes, some of them the one that does not count."""
+    return lambda rng: rng.choice([0, -7, 2, 1], shape)
+
+
+def distribution(*shape: int) -> Draw:
+    def draw(rng: np.random.Generator) -> Any:
+        x = rng.uniform(0.1, 1.0, shape)
+        return x / x.sum(1, keepdims=True)
+
+    return draw
+
+
 @dataclass(frozen=True)
 class Case:
     """A module and calls of it.
@@ -57,15 +70,23 @@ class Case:
         ``reference(torch, parameters, training, *inputs)`` for modules that PyTorch lacks.
     modes : tuple of str
         "train", "eval", or both where they differ.
+    targets : bool
+        Whether the second argument is a target, with respect to which nothing is differentiated.
     """
 
     text: str
     calls: tuple[tuple[Draw, ...], ...]
     reference: Callable[..., Any] | None = None
     modes: tuple[str, ...] = ("train",)
+    targets: bool = False
 
     def make(self, namespace: Any) -> Any:
-        return eval(self.text, {"nn": namespace, "np": np})
+        tensor: Any = np.array
+        if namespace is not nn:
+            import torch
+
+            tensor = torch.tensor
+        return eval(self.text, {"nn": namespace, "tensor": tensor})
 
     def runs(self) -> Iterator[Run]:
         for i in range(len(self.calls)):
@@ -91,6 +112,11 @@ class Run:
         drawn = [np.asarray(draw(rng)) for draw in self.case.calls[self.call]]
         return [x.astype(dtype) if x.dtype.kind == "f" else x for x in drawn]
 
+    def tracked(self) -> list[int]:
+        """Return the positions of the arguments that are differentiated."""
+        inputs = self.inputs()
+        return [i for i, x in enumerate(inputs[: 1 if self.case.targets else None]) if is_float(x)]
+
     def state(self, module: nn.Module) -> Numbers:
         """Draw values for parameters and buffers."""
         rng = np.random.default_rng(zlib.crc32(self.case.text.encode()) + 1)
@@ -98,6 +124,8 @@ class Run:
         for name, array in state.items():
             if name.endswith("var"):
                 state[name] = rng.uniform(0.5, 2.0, array.shape)
+            elif name.endswith("weight") and name in module._buffers:
+                state[name] = array
             elif not name.endswith("tracked"):
                 state[name] = rng.normal(size=array.shape) * 0.7
         return state
@@ -119,11 +147,12 @@ class Run:
     def ours(self, dtype: Any = np.float64) -> Numbers:
         """Return output and gradients of our module, and its buffers afterwards."""
         module = self.module(dtype)
-        inputs = [tg.Value(x) if x.dtype.kind == "f" else x for x in self.inputs(dtype)]
+        inputs, tracked = self.inputs(dtype), self.tracked()
+        inputs = [tg.Value(x) if i in tracked else x for i, x in enumerate(inputs)]
         out = module(*inputs)
         out.backward(seed=self.cotangent(out.shape))
         found = {"out": out.data}
-        found.update((f"d input {i}", x.grad) for i, x in enumerate(inputs) if is_float(x))
+        found.update((f"d input {i}", inputs[i].grad) for i in tracked)
         found.update((f"d {name}", p.grad) for name, p in module.named_parameters())
         if self.case.reference is None:
             found.update((name, buffer) for name, buffer in module.named_buffers())
@@ -135,7 +164,9 @@ class Run:
 
         ours: nn.Module = self.case.make(nn)
         state = {name: torch.tensor(np.array(x)) for name, x in self.state(ours).items()}
-        inputs = [torch.tensor(x, requires_grad=x.dtype.kind == "f") for x in self.inputs()]
+        inputs = [
+            torch.tensor(x, requires_grad=i in self.tracked()) for i, x in enumerate(self.inputs())
+        ]
         buffers: Mapping[str, Any] = {}
         if self.case.reference is None:
             module = self.case.make(torch.nn).double().train(self.mode == "train")
@@ -156,7 +187,7 @@ class Run:
 
 
 def is_float(x: Any) -> bool:
-    return isinstance(x, tg.Value)
+    return bool(x.dtype.kind == "f")
 
 
 def grad(x: Any) -> Any:
@@ -345,10 +376,61 @@ RESIDUAL = [
     Case("nn.ResNetMLP(4, 4, 3)", ((normal(5, 3),),), _resnet),
 ]
 
-LOSSES = [
+_PAIRS = ((normal(4, 3), normal(4, 3)), (normal(1, 1), normal(1, 1)))
+
+
+def _weighted(text: str, *call: Draw) -> Case:
+    """A loss with weights: an array in ours, a tensor in PyTorch's."""
+    return Case(text.replace("=X", "=tensor([0.5, 2.0, 1.25])"), (call,))
+
+
+_LOSSES = [
     Case("nn.MSELoss()", ((normal(4, 3), normal(4, 3)),)),
-    Case("nn.CrossEntropyLoss()", ((normal(4, 3), labels(4, classes=3)),)),
-]
+    *(
+        Case(f"nn.{loss}Loss({settings})", _PAIRS, reference)
+        for loss, settings, reference in (
+            ("L1", "", None),
+            ("Huber", "", None),
+            ("Huber", "delta=0.7, reduction='sum'", None),
+            ("SmoothL1", "beta=2.0", None),
+            ("SmoothL1", "beta=0.0, reduction='none'", None),
+            ("MSE", "reduction='sum'", None),
+            ("MSE", "reduction='none'", None),
+            ("HalfMSE", "", lambda torch, p, m, x, y: (x - y).square().mean() / 2),
+        )
+    ),
+    Case("nn.BCELoss()", ((unit(4, 3), unit(4, 3)), (unit(1), unit(1)))),
+    Case("nn.BCELoss(reduction='none')", ((unit(4, 3), unit(4, 3)),)),
+    Case("nn.BCEWithLogitsLoss()", ((normal(4, 3), unit(4, 3)), (normal(1, 1), unit(1, 1)))),
+    Case("nn.BCEWithLogitsLoss(reduction='sum')", ((normal(5), unit(5)),)),
+    _weighted("nn.BCEWithLogitsLoss(weight=X, pos_weight=X)", normal(4, 3), unit(4, 3)),
+    _weighted("nn.BCELoss(weight=X)", unit(4, 3), unit(4, 3)),
+    Case("nn.CrossEntropyLoss()", (
+        (normal(4, 3), labels(4, classes=3)), (normal(1, 1), labels(1, classes=1)),
+        (normal(2, 3, 2, 4), labels(2, 2, 4, classes=3)),
+        (normal(2, 3, 4), distribution(2, 3, 4)), (normal(1, 2), distribution(1, 2)),
+    )),
+    Case("nn.CrossEntropyLoss(reduction='none')", ((normal(4, 3), labels(4, classes=3)), (normal(2, 3, 4), labels(2, 4, classes=3)))),
+    Case("nn.CrossEntropyLoss(ignore_index=1)", ((normal(6, 3), labels(6, classes=3)),)),
+    Case("nn.CrossEntropyLoss(ignore_index=-7, reduction='sum')", ((normal(6, 3), ignored(6)),)),
+    Case("nn.CrossEntropyLoss(ignore_index=-7, label_smoothing=0.3)", ((normal(6, 3), ignored(6)),)),
+    Case("nn.CrossEntropyLoss(label_smoothing=0.1)", ((normal(4, 3), labels(4, classes=3)), (normal(4, 3), distribution(4, 3)))),
+    _weighted("nn.CrossEntropyLoss(weight=X)", normal(4, 3), labels(4, classes=3)),
+    _weighted("nn.CrossEntropyLoss(weight=X, reduction='none')", normal(4, 3), labels(4, classes=3)),
+    _weighted("nn.CrossEntropyLoss(weight=X, ignore_index=-7, label_smoothing=0.2)", normal(6, 3), ignored(6)),
+    _weighted("nn.CrossEntropyLoss(weight=X, label_smoothing=0.2)", normal(4, 3), distribution(4, 3)),
+    Case("nn.NLLLoss()", ((normal(4, 3), labels(4, classes=3)), (normal(2, 3, 4), labels(2, 4, classes=3)))),
+    _weighted("nn.NLLLoss(weight=X, ignore_index=-7)", normal(6, 3), ignored(6)),
+    Case("nn.KLDivLoss(reduction='batchmean')", ((normal(4, 3), distribution(4, 3)),)),
+    Case("nn.KLDivLoss(log_target=True, reduction='sum')", ((normal(4, 3), normal(4, 3)),)),
+    Case("nn.SoftMarginLoss()", ((normal(4, 3), signs(4, 3)),)),
+    Case("nn.MultiMarginLoss()", ((normal(4, 3), labels(4, classes=3)), (normal(1, 2), labels(1, classes=2)))),
+    Case("nn.MultiMarginLoss(p=2, margin=0.5, reduction='sum')", ((normal(4, 3), labels(4, classes=3)),)),
+    Case("nn.HingeLoss()", ((normal(4, 3), signs(4, 3)),), lambda torch, p, m, x, y: (1 - x * y).relu().mean()),
+    Case("nn.HingeLoss(0.5, squared=True, reduction='sum')", ((normal(6), signs(6)),), lambda torch, p, m, x, y: (0.5 - x * y).relu().square().sum()),
+    Case("nn.PerceptronLoss(reduction='none')", ((normal(4, 3), signs(4, 3)),), lambda torch, p, m, x, y: (-x * y).relu()),
+]  # fmt: skip
+LOSSES = [replace(case, targets=True) for case in _LOSSES]
 
 CASES = [*ACTIVATIONS, *LAYERS, *IMAGES, *RESIDUAL, *LOSSES]
 RUNS = [run for case in CASES for run in case.runs()]

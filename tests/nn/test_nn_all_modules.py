@@ -59,7 +59,7 @@ def test_the_stored_numbers_are_pytorchs(run: Run) -> None:
 def test_gradients_pass_gradcheck(run: Run) -> None:
     module, inputs = run.module(), run.inputs()
     where = places(module)
-    floats = [i for i, x in enumerate(inputs) if x.dtype.kind == "f"]
+    floats = run.tracked()
     seed = run.cotangent(run.ours()["out"].shape if np.ndim(run.ours()["out"]) else ())
 
     def weighed(drawn: list[Any], parameters: dict[str, Any]) -> Any:
@@ -78,15 +78,15 @@ def test_gradients_pass_gradcheck(run: Run) -> None:
 @runs
 @pytest.mark.parametrize("exact", [False, True], ids=["fast", "exact"])
 def test_compiled_equals_eager(run: Run, exact: bool) -> None:
-    eager, ours = run.module(), run.module()
+    eager, ours, tracked = run.module(), run.module(), run.tracked()
 
     def step(module: nn.Module) -> Any:
         def call(*inputs: Any) -> Any:
             module.zero_grad()
-            arguments = [tg.Value(x) if x.dtype.kind == "f" else x for x in inputs]
+            arguments = [tg.Value(x) if i in tracked else x for i, x in enumerate(inputs)]
             out = module(*arguments)
             (out * run.cotangent(out.shape)).sum().backward()
-            return out, [x.grad for x in arguments if x.dtype.kind == "f"]
+            return out, [arguments[i].grad for i in tracked]
 
         return call
 

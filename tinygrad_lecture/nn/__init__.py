@@ -35,9 +35,25 @@ from .activations import (
 )
 from .containers import ModuleList, Sequential
 from .convolution import AvgPool2d, Conv2d, MaxPool2d
+from .functional import l2_penalty
 from .hooks import RemovableHandle
 from .layers import Dropout, Flatten, Identity, Linear, Maxout, ScaledLinear, Standardize
-from .losses import CrossEntropyLoss, MSELoss
+from .losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HalfMSELoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+    PerceptronLoss,
+    SmoothL1Loss,
+    SoftMarginLoss,
+)
 from .module import IncompatibleKeys, Module, Parameter
 from .normalization import BatchNorm1d, BatchNorm2d
 from .residual import ResidualBlock, ResNetMLP
@@ -52,18 +68,25 @@ __all__ = [
     "MLP",
     "SELU",
     "AvgPool2d",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "HalfMSELoss",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HingeLoss",
+    "HuberLoss",
     "Identity",
     "IncompatibleKeys",
+    "KLDivLoss",
+    "L1Loss",
     "Layer",
     "LeCunTanh",
     "LeakyReLU",
@@ -76,9 +99,12 @@ __all__ = [
     "Mish",
     "Module",
     "ModuleList",
+    "MultiMarginLoss",
+    "NLLLoss",
     "Neuron",
     "PReLU",
     "Parameter",
+    "PerceptronLoss",
     "ReLU",
     "ReLU6",
     "RemovableHandle",
@@ -88,6 +114,8 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "Softmin",
     "Softplus",
@@ -100,6 +128,7 @@ __all__ = [
     "Threshold",
     "functional",
     "init",
+    "l2_penalty",
     "manual",
     "summary",
 ]

@@ -39,7 +39,22 @@ from .activations import (
     threshold,
 )
 from .conv import avg_pool2d, conv2d, max_pool2d
-from .losses import Reduction, cross_entropy, mse_loss
+from .cross_entropy import cross_entropy, multi_margin_loss, nll_loss
+from .losses import (
+    Reduction,
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    half_mse_loss,
+    hinge_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    l2_penalty,
+    mse_loss,
+    perceptron_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+)
 from .noise import dropout
 from .normalization import batch_norm
 
@@ -47,6 +62,8 @@ __all__ = [
     "Reduction",
     "avg_pool2d",
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "celu",
     "conv2d",
     "cross_entropy",
@@ -54,10 +71,16 @@ __all__ = [
     "elu",
     "gelu",
     "glu",
+    "half_mse_loss",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hinge_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "l2_penalty",
     "leaky_relu",
     "lecun_tanh",
     "linear",
@@ -67,12 +90,17 @@ __all__ = [
     "maxout",
     "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "nll_loss",
+    "perceptron_loss",
     "prelu",
     "relu",
     "relu6",
     "selu",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
