@@ -11,6 +11,7 @@ from .ensemble import Ensemble, train_ensemble
 from .evaluate import evaluate, predict
 from .job import Report, load_model, resume_classifier, train_classifier
 from .loop import Best, Callback, DivergenceError, Run, fit
+from .lr_finder import LRRange, lr_range_test
 from .metrics import accuracy, confusion_matrix, format_confusion
 from .progress import Progress, ProgressBar
 from .seeds import ErrorBar, error_bar, over_seeds
@@ -25,6 +26,7 @@ __all__ = [
     "DivergenceError",
     "Ensemble",
     "ErrorBar",
+    "LRRange",
     "MetricsCSV",
     "Progress",
     "ProgressBar",
@@ -46,6 +48,7 @@ __all__ = [
     "load_checkpoint",
     "load_model",
     "local_processes",
+    "lr_range_test",
     "over_seeds",
     "predict",
     "resume_classifier",
