@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -30,9 +31,9 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_table_has_claim_measured_threshold_and_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["claims", "L20", "--quick", "--workers", "1"]) == 0
+    assert main(["claims", "L20", "--quick", "--executor", "serial"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["id", "claim", "measured", "threshold", "verdict"]
+    assert lines[0].split() == ["id", "claim", "measured", "reference", "threshold", "verdict"]
     assert lines[1].startswith("L20  with a constant α")
     assert lines[1].endswith("holds")
     ratio = next(line for line in lines if "floor at α = 0.1 over" in line)
@@ -44,7 +45,9 @@ def test_the_table_has_claim_measured_threshold_and_verdict(
 def test_a_claim_that_fails_or_raises_is_exit_1_and_stops_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["claims", "L98", "l99", "sgd_without_noise", "--quick", "--workers", "1"]) == 1
+    assert (
+        main(["claims", "L98", "l99", "sgd_without_noise", "--quick", "--executor", "serial"]) == 1
+    )
     out = capsys.readouterr().out
     assert "RuntimeError: nothing to see" in out
     assert "0.5 … 2 (2)" in out
@@ -53,7 +56,7 @@ def test_a_claim_that_fails_or_raises_is_exit_1_and_stops_nothing(
 
 @pytest.mark.usefixtures("scratch")
 def test_json_has_everything_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--json", "--quick", "--workers", "1", "--seed", "3"]
+    options = ["--json", "--quick", "--executor", "serial", "--seed", "3"]
     assert main(["claims", "L98", "L99", "sgd_without_noise", *options]) == 1
     document: Any = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert {key: document[key] for key in ("verdict", "quick", "seed")} == {
@@ -73,15 +76,36 @@ def test_json_has_everything_and_nothing_else(capsys: pytest.CaptureFixture[str]
     assert (raises["verdict"], raises["error"]) == ("error", "RuntimeError: nothing to see")
 
 
-def test_processes_give_what_one_process_gives(capsys: pytest.CaptureFixture[str]) -> None:
-    documents = []
-    for workers in ("1", "2"):
-        assert main(["claims", "L20", "--quick", "--json", "--workers", workers]) == 0
-        document = json.loads(capsys.readouterr().out)
-        for one in document["claims"]:
-            del one["seconds"]
-        documents.append(document)
-    assert documents[0] == documents[1]
+def document(capsys: pytest.CaptureFixture[str], *options: str) -> Any:
+    assert main(["claims", "L20", "L25", "--quick", "--json", *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for one in found["claims"]:
+        del one["seconds"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "options", ["--executor threads", "--workers 1", "--workers 2", "--executor dask --workers 2"]
+)
+def test_where_claims_run_changes_nothing(options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if "dask" in options:
+        pytest.importorskip("distributed")
+    serial = document(capsys, "--executor", "serial")
+    assert document(capsys, *options.split()) == serial
+
+
+def test_dask_is_an_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main(["claims", "L20", "--quick", "--executor", "dask"]) == 2
+    assert 'pip install "tinygrad_lecture[distributed]"' in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_not_there_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    assert main(["claims", "L20", "--quick", "--executor", "dask:nowhere"]) == 2
+    assert capsys.readouterr().err.startswith("tinygrad-lecture: error: --executor dask:nowhere: ")
 
 
 def test_the_list_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +120,16 @@ def test_the_list_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["L2O"], "there is no claim 'L2O'; the nearest are L20"),
-        (["L20", "--workers", "0"], "a number of processes of at least 1, got '0'"),
+        (["L20", "--workers", "0"], "a number of workers of at least 1, got '0'"),
+        (
+            ["L20", "--executor", "clouds"],
+            "processes, serial, threads, dask or dask:ADDRESS, got 'clouds'",
+        ),
+        (
+            ["L20", "--executor", "dask:"],
+            "processes, serial, threads, dask or dask:ADDRESS, got 'dask:'",
+        ),
+        (["L20", "--executor", "threads:2"], "dask or dask:ADDRESS, got 'threads:2'"),
         (["L20", "--seed", "-1"], "--seed must be at least 0, got -1"),
     ],
 )

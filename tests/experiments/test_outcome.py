@@ -95,7 +95,7 @@ def test_json_is_strict() -> None:
         "reference": "nan",
         "verdict": "fails",
     }
-    assert check.measured_text == "nan … nan (3)"
+    assert check.measured_text == "nan (3)"
     assert Check("x", True, equals(True)).to_json()["measured"] is True
     assert Check("x", 1, between(0, 2)).to_json()["threshold"] == {
         "relation": "in",
@@ -115,3 +115,10 @@ def test_figures_grow_by_series_and_refuse_odd_ones() -> None:
         figure.add("b", np.ones((2, 2)), np.ones((2, 2)))
     with pytest.raises(UsageError, match="series 'b' has no points"):
         figure.add("b", [], [])
+
+
+def test_texts_are_as_short_as_they_can_be() -> None:
+    assert Check("x", [1.0, 1.0 + 1e-9]).measured_text == "1 (2)"
+    assert Check("x", [True, False]).measured_text == "False … True (2)"
+    assert str(near(1.0, abs=1e-9)) == "= 1 ± 1e-09"
+    assert str(near(10.0, rel=0.1)) == "in [9, 11]"

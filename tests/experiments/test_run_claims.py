@@ -81,10 +81,13 @@ def test_threads_and_processes_give_the_same() -> None:
         check(run_claims(NAMES, quick=True, seed=7, executor=processes))
 
 
-def test_a_worker_that_dies_is_told_with_its_claim() -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
-        (result,) = run_claims(["scratch_dies"], executor=processes)
-    assert (result.verdict, result.error.split(":")[0]) == ("error", "BrokenProcessPool")
+def test_a_claim_that_kills_its_worker_fails_alone() -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        results = run_claims(["scratch_dies", *NAMES], quick=True, seed=7, executor=processes)
+    dead = results.pop(3)
+    assert (dead.claim.id, dead.verdict) == ("L93", "error")
+    assert dead.error.startswith("BrokenProcessPool: ")
+    check(results)
 
 
 def test_time_is_measured() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,13 @@ import pytest
 from trial_functions import die_at_first, draw, fail_from_two, give_a_value, train_small
 
 from tinygrad_lecture.errors import UsageError
-from tinygrad_lecture.train import SerialExecutor, TrialError, WorkerDeathError, run_trials
+from tinygrad_lecture.train import (
+    SerialExecutor,
+    TrialError,
+    WorkerDeathError,
+    local_processes,
+    run_trials,
+)
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +230,15 @@ def test_settings_out_of_their_range_are_refused() -> None:
     ]:
         with pytest.raises(UsageError, match=message):
             run_trials(draw, [1.0], **options)  # type: ignore[arg-type]
+
+
+def test_each_local_process_has_one_thread_for_linear_algebra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with local_processes(1) as pool:
+        assert pool.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
+        assert pool.submit(os.getenv, "OMP_NUM_THREADS").result() == "3"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    assert os.environ["OMP_NUM_THREADS"] == "3"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import textwrap
 from typing import Any
 
 from ..errors import UsageError
 from ..experiments import Result, claims, run_claims
-from ..train import Progress, local_processes
+from ..train import Progress
+from .executors import EXECUTORS, add_options, open_executor
 
 __all__ = ["add_parser", "run"]
 
@@ -19,22 +18,20 @@ DESCRIPTION = """\
 Run the experiments behind the lecture's claims and compare what they measure with thresholds.
 CLAIM is an id of the lecture (L33) or the name of an experiment; without one, all are run."""
 
-EPILOG = """\
+EPILOG = f"""\
 examples:
   tinygrad-lecture claims --list
   tinygrad-lecture claims L20 L21
   tinygrad-lecture claims --quick --workers 2
-  tinygrad-lecture claims --json > claims.json
+  tinygrad-lecture claims --executor dask --json > claims.json
+
+{EXECUTORS}
 
 Below each claim stands what was measured ("0.2 … 0.5 (10)": the range of 10 numbers), the
-threshold, and whether it holds; "reported" is a rule of thumb, which is not judged. exit codes:
-0 all hold, 1 a claim fails or raises, 2 usage."""
+threshold, whether it holds, and the reference: what plain NumPy code gave when the threshold was
+chosen. "reported" is not judged: a rule of thumb, or a number for comparison.
 
-
-def _positive(text: str) -> int:
-    if not (text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"a number of processes of at least 1, got {text!r}")
-    return int(text)
+exit codes: 0 all hold, 1 a claim fails or raises, 2 usage."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -50,10 +47,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--list", action="store_true", help="list the claims, measure nothing")
     parser.add_argument("--quick", action="store_true", help="fewer seeds and steps")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all draws; default 0")
-    parser.add_argument(
-        "--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
-        help="processes to run in; default: as many as there are CPUs",
-    )  # fmt: skip
+    add_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.set_defaults(run=run)
 
@@ -67,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
         rows = [{"id": c.id, "name": c.name, "claim": c.statement} for c in chosen]
         print(json.dumps(rows, ensure_ascii=False, indent=2) if args.json else _listed(rows))
         return 0
-    workers = min(args.workers, len(chosen))
-    pool = local_processes(workers) if workers > 1 else contextlib.nullcontext()
+    pool = open_executor(args.executor, min(args.workers, len(chosen)))
     with pool as executor, Progress(len(chosen), "claims", "claim") as progress:
         results = run_claims(
             [c.name for c in chosen], quick=args.quick, seed=args.seed, executor=executor,
@@ -95,18 +88,18 @@ def _listed(rows: list[dict[str, str]]) -> str:
 
 def _table(results: list[Result]) -> str:
     """Return the claims, each with its checks below, in columns."""
-    rows: list[tuple[str, ...]] = [("id", "claim", "measured", "threshold", "verdict")]
+    rows: list[tuple[str, ...]] = [("id", "claim", "measured", "reference", "threshold", "verdict")]
     for result in results:
-        rows.append((result.claim.id, result.claim.statement, "", "", result.verdict))
+        rows.append((result.claim.id, result.claim.statement, "", "", "", result.verdict))
         if result.outcome is not None:
             rows += [
-                ("", f"  {check.name}", check.measured_text, str(check.bound or ""), check.verdict)
+                ("", f"  {check.name}", check.measured_text, check.reference_text,
+                 str(check.bound or ""), check.verdict)
                 for check in result.outcome.checks
-            ]
-        rows += [
-            ("", f"  {text}", "", "", "") for text in (result.claim.reason, result.error) if text
-        ]
-    widths = [max(min(len(row[k]), 64) for row in rows) for k in range(4)]
+            ]  # fmt: skip
+        texts = filter(None, (result.claim.reason, result.error))
+        rows += [("", f"  {text}", "", "", "", "") for text in texts]
+    widths = [max(min(len(row[k]), 64) for row in rows) for k in range(5)]
     lines = []
     for row in rows:
         indent = "  " if row[1].startswith("  ") else ""

@@ -73,7 +73,11 @@ class Bound:
 
     def __str__(self) -> str:
         if isinstance(self.value, tuple):
-            return f"in [{_text(self.value[0])}, {_text(self.value[1])}]"
+            low, high = map(_text, self.value)
+            if low != high:
+                return f"in [{low}, {high}]"
+            half = (self.value[1] - self.value[0]) / 2
+            return f"= {low} ± {half:.2g}"
         return f"{self.relation} {_text(self.value)}"
 
 
@@ -186,7 +190,15 @@ class Check:
         low, high = min(self.numbers), max(self.numbers)
         if any(math.isnan(x) for x in self.numbers):
             low, high = math.nan, math.nan  # min and max would hide it, or not, by the order
-        return f"{_text(low)} … {_text(high)} ({len(self.numbers)})"
+        texts = dict.fromkeys((_text(low), _text(high)))  # one, if they look the same
+        return f"{' … '.join(texts)} ({len(self.numbers)})"
+
+    @property
+    def reference_text(self) -> str:
+        """The reference, or nothing."""
+        if self.reference is None or isinstance(self.reference, str):
+            return self.reference or ""
+        return _text(self.reference)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON: inf and nan become text."""
@@ -204,12 +216,8 @@ class Check:
 
     def __str__(self) -> str:
         bound = "" if self.bound is None else f", {self.bound}"
-        reference = "" if self.reference is None else f" (reference {_reference(self.reference)})"
+        reference = f" (reference {self.reference_text})" if self.reference_text else ""
         return f"{self.name}: {self.measured_text}{bound}: {self.verdict}{reference}"
-
-
-def _reference(x: float | str) -> str:
-    return x if isinstance(x, str) else _text(x)
 
 
 def _strict(x: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
 from typing import Any
 
+from ..train import local_processes
 from .outcome import Outcome
 from .registry import Claim, claims
 
@@ -77,7 +78,7 @@ def run_claims(
     executor: Executor | None = None,
     tick: Callable[[Result], object] | None = None,
 ) -> list[Result]:
-    """Measure claims; one that raises is reported as failed, and the others go on.
+    """Measure claims; one that raises, or kills its process, fails, and the others go on.
 
     Parameters
     ----------
@@ -89,7 +90,8 @@ def run_claims(
         Of all experiments; the thresholds were chosen with 0.
     executor : concurrent.futures.Executor, optional
         Where to run: processes, threads, or those of a cluster; in this thread by default.
-        Outcomes do not depend on it.
+        Outcomes do not depend on it.  If a worker dies and takes the others with it, what is left
+        runs here, in a process of its own each.
     tick : callable, optional
         Called with each result when it is there, in no particular order.
 
@@ -121,10 +123,29 @@ def run_claims(
         for one in chosen:
             note(measure(one, quick, seed))
     else:
-        futures = {executor.submit(measure, one, quick, seed): one for one in chosen}
-        for future in as_completed(futures):
-            note(_result(future, futures[future]))
+        for one in _run_on(executor, chosen, quick, seed, note):
+            # Its worker died, or that of a claim beside it: alone, each shows which one it is.
+            with local_processes(1) as alone:
+                note(_result(alone.submit(measure, one, quick, seed), one))
     return [results[one.name] for one in chosen]
+
+
+def _run_on(
+    executor: Executor, chosen: list[Claim], quick: bool, seed: int, note: Callable[[Result], None]
+) -> list[Claim]:
+    """Measure on an executor; return the claims that are left if it breaks."""
+    futures, lost = {}, []
+    for one in chosen:
+        try:
+            futures[executor.submit(measure, one, quick, seed)] = one
+        except BrokenExecutor:
+            lost.append(one)
+    for future in as_completed(futures):
+        if isinstance(future.exception(), BrokenExecutor):
+            lost.append(futures[future])
+        else:
+            note(_result(future, futures[future]))
+    return lost
 
 
 def measure(one: Claim, quick: bool = False, seed: int = 0) -> Result:

@@ -30,6 +30,9 @@ from ..errors import UsageError
 
 __all__ = ["SerialExecutor", "TrialError", "WorkerDeathError", "local_processes", "run_trials"]
 
+THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""Environment variables that say how many threads linear algebra takes."""
+
 Trial: TypeAlias = Callable[[Any, np.random.Generator], Any]
 T = TypeVar("T")
 
@@ -86,6 +89,9 @@ class SerialExecutor(Executor):
 def local_processes(workers: int | None = None) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of new processes on this machine, which end with the block and with Ctrl-C.
 
+    Each has one thread for linear algebra, unless the environment says otherwise: processes that
+    start a thread for each CPU each get in each other's way.
+
     Parameters
     ----------
     workers : int, optional
@@ -98,9 +104,14 @@ def local_processes(workers: int | None = None) -> Iterator[ProcessPoolExecutor]
         initializer=signal.signal,
         initargs=(signal.SIGINT, signal.SIG_DFL),
     )
+    # Read when NumPy is loaded, so it has to be there before the processes start.
+    added = {name: "1" for name in THREADS if name not in os.environ}
+    os.environ.update(added)
     try:
         yield pool
     finally:
+        for name in added:
+            del os.environ[name]
         pool.shutdown(cancel_futures=True)
 
 
