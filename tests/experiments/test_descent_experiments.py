@@ -10,8 +10,8 @@ import pytest
 from faults import sgd
 
 import tinygrad_lecture as tg
-from tinygrad_lecture import experiments
-from tinygrad_lecture.experiments import minibatch
+from tinygrad_lecture import experiments, logic
+from tinygrad_lecture.experiments import landscape, minibatch
 
 
 def test_the_stability_limit_belongs_to_gd_alone() -> None:
@@ -108,3 +108,36 @@ def test_other_learning_rates_are_noticed() -> None:
 
 def test_a_chain_that_does_not_train_is_noticed() -> None:
     assert not experiments.chained_modules_train(seeds=1, steps=20).holds
+
+
+def test_a_sharpness_that_is_2_percent_too_large_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def faulty(*args: Any, **options: Any) -> Any:
+        right = tg.train.sharpness(*args, **options)
+        return right._replace(rise=1.02 * right.rise)
+
+    monkeypatch.setattr(landscape, "sharpness", faulty)
+    outcome = experiments.sharpness_depends_on_parameters(draws=100_000, quick=True)
+    assert not outcome["rise at the sharp minimum minus the formula, in standard errors"].holds
+
+
+def test_a_perceptron_with_another_step_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = logic.Perceptron.update
+
+    def faulty(self: logic.Perceptron, x: Any, y: int) -> bool:
+        wrong = right(self, x, y)
+        if wrong:
+            self.theta = self.theta + 0.01 * y * np.append(x, 1.0)
+        return wrong
+
+    monkeypatch.setattr(logic.Perceptron, "update", faulty)
+    outcome = experiments.perceptron_mistakes(sets=5)
+    assert outcome["converged"].holds
+    assert not outcome["growth of ±θᵀx by a mistake over α‖x‖², minus 1"].holds
+
+
+def test_a_set_that_can_be_divided_is_no_xor(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, _ = tg.data.xor()
+    monkeypatch.setattr(tg.data, "xor", lambda: (X, np.array([0, 0, 0, 1])))
+    assert not experiments.perceptron_on_xor(epochs=50).holds

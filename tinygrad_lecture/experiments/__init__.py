@@ -22,6 +22,7 @@ from .momentum import *  # noqa: F403
 from .nonlinearities import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .outcome import *  # noqa: F403
+from .perceptron import *  # noqa: F403
 from .quadratic import *  # noqa: F403
 from .recommendations import *  # noqa: F403
 from .registry import *  # noqa: F403

@@ -50,13 +50,13 @@ def loss_scales(*, n: int = 40, features: int = 5, quick: bool = False, seed: in
     rng = generator(seed)
     X, y, theta = rng.normal(size=(n, features)), rng.normal(size=n), rng.normal(size=features)
     summed = nn.MSELoss(reduction="sum")
-    halved = nn.MSELoss()
+    halved = nn.HalfMSELoss()
     a = grad(lambda t: summed(X @ t, y))(theta)
-    b = grad(lambda t: 0.5 * halved(X @ t, y))(theta)
+    b = grad(lambda t: halved(X @ t, y))(theta)
     best = np.linalg.lstsq(X, y)[0]
     flat = [
         np.abs(grad(loss)(best)).max()
-        for loss in (lambda t: summed(X @ t, y), lambda t: 0.5 * halved(X @ t, y))
+        for loss in (lambda t: summed(X @ t, y), lambda t: halved(X @ t, y))
     ]
     return Outcome(
         [

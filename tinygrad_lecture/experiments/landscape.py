@@ -9,11 +9,13 @@ import numpy as np
 
 from .. import data, nn, optim
 from ..data.seeding import generator
-from ..engine import exp, grad, hessian, mean, softplus, square, sum
+from ..engine import exp, grad, hessian, mean, square, sum
+from ..nn import functional as F
+from ..train import sharpness
 from .outcome import Check, Figure, Outcome, above, at_least, at_most, below, between, equals
 from .registry import claim
 from .stack import Stack
-from .training import MakeOptimizer, generators, network, training_step
+from .training import MakeOptimizer, generators, logits, network, training_step
 
 __all__ = [
     "gd_leaves_sharp_minimum",
@@ -21,6 +23,7 @@ __all__ = [
     "saddle",
     "saddle_escape",
     "sharp_flat",
+    "sharpness_depends_on_parameters",
     "two_wells",
 ]
 
@@ -130,14 +133,14 @@ def loss_spread(
         Figure: final losses over H.
     """
     X, labels = data.xor()
-    y = labels[:, None].astype(float)
+    targets = np.tile(labels[:, None].astype(float), (seeds, 1, 1))
     ends = {}
     for width in (widths[0], widths[-1]) if quick else widths:
         stack = Stack([network([2, width, 1], nn.Tanh, rng) for rng in generators(seed, seeds)])
 
         def losses(stack: Stack = stack) -> Any:
             z = stack(X)
-            return mean(softplus(z) - y * z, axis=(1, 2))
+            return mean(F.binary_cross_entropy_with_logits(z, targets, "none"), axis=(1, 2))
 
         step = training_step(
             optimizer(stack.parameters(), lr=alpha), lambda losses=losses: sum(losses())
@@ -270,3 +273,96 @@ def gd_leaves_sharp_minimum(
         ],
         figure=figure,
     )
+
+
+class _Point(nn.Module):
+    """A single parameter."""
+
+    def __init__(self, x: float) -> None:
+        self.x = nn.Parameter(x)
+
+    def forward(self, _: Any) -> Any:
+        """Return the parameter."""
+        return self.x
+
+
+@claim("L24", "a sharp minimum minds noise on the weights; how much depends on the parametrization")
+def sharpness_depends_on_parameters(
+    *,
+    eps: float = 0.1,
+    draws: int = 20_000,
+    factor: float = 10.0,
+    quick: bool = False,
+    seed: int = 0,
+) -> Outcome:
+    """Measure `train.sharpness` in both wells, and of a ReLU net before and after a rescaling.
+
+    With n ~ N(0, 1), E[exp(−(x + εn)²/(2s²))] = s/√(s² + ε²) · exp(−x²/(2(s² + ε²))), so that the
+    sharpness of the wells is known.  Multiplying one layer by a factor and dividing the next one by
+    it does not change what a ReLU net computes (Dinh et al. 2017).
+
+    Parameters
+    ----------
+    eps : float
+        Standard deviation of the noise.
+    draws : int
+        Of the noise.
+    factor : float
+        Of the rescaling.
+    quick, seed
+        A tenth of the draws; seed of noise, data and net.
+
+    Returns
+    -------
+    Outcome
+        Figure: loss of the ReLU net over the size of the noise.
+    """
+    draws = draws // 10 if quick else draws
+    batch = [(np.zeros((1, 1)), np.zeros((1, 1)))]
+    found, expected = {}, {}
+    for at in (-1.0, 1.0):
+        found[at] = sharpness(
+            _Point(at), batch, lambda x, _: two_wells(x), eps=eps, draws=draws, seed=seed
+        )
+        smooth = 0.01 * (at**2 + eps**2)
+        for center, width in ((-1.0, 0.1), (1.0, 0.7)):
+            wide = width**2 + eps**2
+            smooth -= width / np.sqrt(wide) * np.exp(-((at - center) ** 2) / (2 * wide))
+        expected[at] = smooth - two_wells(at)
+
+    rng = generator(seed)
+    X, y = data.spirals(200, seed=rng)
+    model = network([2, 16, 3], nn.ReLU, rng, init=nn.init.kaiming_normal_)
+    scaled = network([2, 16, 3], nn.ReLU, rng)
+    state = model.state_dict()
+    scaled.load_state_dict(
+        state | {"0.weight": factor * state["0.weight"], "0.bias": factor * state["0.bias"],
+                 "2.weight": state["2.weight"] / factor}
+    )  # fmt: skip
+    losses = {}
+    sizes = np.geomspace(1e-3, 0.3, 8)
+    figure = Figure("one function, two sets of weights", "ε", "rise", (), "log", "log")
+    for name, net in (("as drawn", model), ("rescaled", scaled)):
+        losses[name] = [
+            sharpness(net, [(X, y)], F.cross_entropy, eps=size, draws=100, seed=seed).rise
+            for size in sizes
+        ]
+        figure = figure.add(name, sizes, losses[name])
+    same = np.abs(logits(model, X) - logits(scaled, X)).max()
+    return Outcome(
+        [
+            *(
+                Check(
+                    f"rise at {name} minus the formula, in standard errors",
+                    abs(found[at].rise - expected[at]) / found[at].error, below(4.0),
+                )
+                for name, at in (("the sharp minimum", -1.0), ("the wide one", 1.0))
+            ),
+            Check("rise at the sharp minimum over the wide one", found[-1.0].rise / found[1.0].rise,
+                  above(10.0)),
+            Check("outputs of the rescaled net, difference", same, at_most(1e-12)),
+            Check(f"rise of the rescaled net over the other, ε = {sizes[0]:.0e}",
+                  losses["rescaled"][0] / losses["as drawn"][0], above(10.0)),
+        ],
+        figure=figure,
+    )  # fmt: skip

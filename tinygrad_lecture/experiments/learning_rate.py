@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import nn, optim
-from .outcome import Check, Figure, Outcome, above, below
+from ..train import diagnose_curve
+from .outcome import Check, Figure, Outcome, above, below, equals
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy
 from .training import (
@@ -60,6 +61,7 @@ def lr_curves(
         Figure: loss of the batches over steps, mean over the seeds.
     """
     bounds = {0.001: above(0.6), 0.1: below(0.06), 1.0: below(0.02), 10.0: above(np.log(3.0))}
+    told = {0.001: ("too_low",), 0.1: ("good",), 1.0: ("good",), 10.0: ("too_high", "diverging")}
     figure = Figure("learning rates", "step", "loss", y_scale="log")
     checks = []
     for lr in [lr for lr in lrs if lr in bounds] if quick else lrs:
@@ -71,5 +73,10 @@ def lr_curves(
         path = [step(x, t).data for x, t in batches_for_each(X, y, batch, steps, rngs)]
         ends = nll(logits(stack, X), y)
         checks.append(Check(f"final loss, α = {lr:g}", ends, bounds.get(lr)))
+        if lr in told:
+            verdicts = [diagnose_curve(np.array(path)[:, s]) for s in range(seeds)]
+            agree = [verdict in told[lr] for verdict in verdicts]
+            name = f"the curve tells {' or '.join(told[lr])}, α = {lr:g}"
+            checks.append(Check(name, agree, equals(True)))
         figure = figure.add(f"α = {lr:g}", np.arange(steps), np.mean(path, axis=1))
     return Outcome(checks, figure=figure)
