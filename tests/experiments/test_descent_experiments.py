@@ -34,11 +34,7 @@ def test_without_overfitting_there_is_nothing_to_see() -> None:
 
 
 def test_a_loss_with_another_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = tg.nn.functional.mse_loss
-    monkeypatch.setattr(
-        tg.nn.functional, "mse_loss", lambda p, t, reduction: 0.5 * real(p, t, reduction)
-        if reduction == "mean" else real(p, t, reduction),
-    )  # fmt: skip
+    monkeypatch.setattr(tg.nn.HalfMSELoss, "forward", tg.nn.MSELoss.forward)
     assert not experiments.loss_scales().holds
 
 
