@@ -114,7 +114,7 @@ def test_a_sharpness_that_is_10_percent_too_large_is_noticed(
         return right._replace(rise=1.1 * right.rise)
 
     monkeypatch.setattr(landscape, "sharpness", faulty)
-    outcome = experiments.sharpness_depends_on_parameters(quick=True)
+    outcome = experiments.sharpness_depends_on_parameters(draws=10_000)
     assert not outcome["rise at the sharp minimum minus the formula, in standard errors"].holds
 
 
