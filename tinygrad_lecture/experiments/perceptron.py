@@ -103,5 +103,5 @@ def perceptron_on_xor(*, epochs: int = 1000, quick: bool = False, seed: int = 0)
             Check("accuracy after a pass", accuracies, at_most(0.75)),
             Check("largest ‖θ‖", max(lengths), at_most(10.0)),
         ],
-        figure=figure.add("θ", np.arange(1, 101), lengths[:100]),
+        figure=figure.add("θ", np.arange(len(lengths[:100])), lengths[:100]),
     )
