@@ -26,7 +26,11 @@ def log_all(model: nn.Module) -> Log:
         def backward(module: nn.Module, grad_output: Any) -> None:
             log.append(("backward", name, *grad_output))
 
+        def full(module: nn.Module, grad_input: Any, grad_output: Any) -> None:
+            log.append(("full", name, *grad_output, *(g for g in grad_input if g is not None)))
+
         module.register_forward_hook(forward)
+        module.register_full_backward_hook(full)
         module.register_full_backward_pre_hook(backward)
 
     for name, module in model.named_modules():
@@ -65,13 +69,17 @@ def test_hooks_see_what_numpy_computes() -> None:
     act(layer(x)).backward(seed=seed)
     z = x @ layer.weight.data.T + layer.bias.data  # type: ignore[union-attr]
     assert [entry[:2] for entry in log] == [
-        ("forward", "0"), ("forward", "1"), ("backward", "1"), ("backward", "0"),
+        ("forward", "0"), ("forward", "1"), ("backward", "1"), ("full", "1"), ("backward", "0"),
+        ("full", "0"),
     ]  # fmt: skip
     np.testing.assert_array_equal(log[0][2], x)
     np.testing.assert_allclose(log[0][3], z, rtol=1e-14)
     np.testing.assert_allclose(log[1][3], np.maximum(z, 0), rtol=1e-14)
     np.testing.assert_array_equal(log[2][2], seed)
-    np.testing.assert_array_equal(log[3][2], seed * (z > 0))
+    np.testing.assert_array_equal(log[3][2], seed)
+    np.testing.assert_array_equal(log[3][3], seed * (z > 0))
+    np.testing.assert_array_equal(log[4][2], seed * (z > 0))
+    assert len(log[5]) == 3  # x is no Value
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -85,7 +93,7 @@ def test_a_compiled_step_shows_all_that_an_eager_one_shows(exact: bool, dtype: A
         step(x, y)
         compiled(x, y)
     assert compiled.eager_calls == 0
-    assert len(want) == 4 * 2 * 6
+    assert len(want) == 4 * 3 * 6
     assert [entry[:2] for entry in got] == [entry[:2] for entry in want]
     tolerance = 1e-12 if dtype is np.float64 else 1e-4
     for ours_seen, theirs in zip(got, want, strict=True):
@@ -148,10 +156,10 @@ def test_a_module_called_twice_is_shown_twice_and_a_second_backward_again() -> N
         return p.grad
 
     g = run(0.5)
-    assert [entry[0] for entry in log] == ["forward"] * 2 + ["backward"] * 4
+    assert [entry[0] for entry in log] == ["forward"] * 2 + ["backward", "full"] * 4
     first, second = np.tanh(0.5), np.tanh(np.tanh(0.5))
     assert [entry[3] for entry in log[:2]] == pytest.approx([first, second])
-    assert [entry[2] for entry in log[2:]] == pytest.approx([1.0, 1 - second**2] * 2)
+    assert [entry[2] for entry in log[2::2]] == pytest.approx([1.0, 1 - second**2] * 2)
     eager, log[:] = list(log), []
     assert tg.compile(run)(0.5) == pytest.approx(g)
     assert [entry[:2] for entry in log] == [entry[:2] for entry in eager]
@@ -222,6 +230,30 @@ def test_inputs_that_are_no_numbers_and_nested_outputs_are_shown_as_they_are() -
         part(tg.Value([1.0]), "so", np.array([3, 4]))
 
 
+def test_the_adjoints_of_all_inputs_are_told_apart() -> None:
+    class Product(nn.Module):
+        def forward(self, a: Any, n: int, b: Any) -> Any:
+            return a * b * n
+
+    module = Product()
+    seen: list[Any] = []
+    module.register_full_backward_hook(lambda module, gi, go: seen.append((gi, go)))
+
+    def run(a: Any, b: Any) -> Any:
+        x, y = tg.Value(a), tg.Value(b)
+        module(x, 3, y).backward()
+        module(x, 3, x).backward()
+        return x.grad, y.grad
+
+    for f in (run, tg.compile(run)):
+        seen.clear()
+        assert f(2.0, 5.0) == (27.0, 6.0)
+        assert seen == [((15.0, None, 6.0), (1.0,)), ((6.0, None, 6.0), (1.0,))]
+    module.register_forward_hook(lambda module, args, output: seen.append(args[1]))
+    run(2.0, 5.0)
+    assert seen[-2].data == 3.0  # a number, as Values are
+
+
 def test_no_hook_without_a_gradient() -> None:
     layer = nn.Tanh()
     log = log_all(layer)
@@ -255,7 +287,10 @@ def test_a_copy_has_no_hooks() -> None:
     assert not log
 
 
-@pytest.mark.parametrize("kind", ["register_forward_hook", "register_full_backward_pre_hook"])
+@pytest.mark.parametrize(
+    "kind",
+    ["register_forward_hook", "register_full_backward_pre_hook", "register_full_backward_hook"],
+)
 def test_a_hook_that_returns_something_or_cannot_be_called_is_refused(kind: str) -> None:
     layer = nn.Tanh()
     with pytest.raises(TypeError, match="a hook has to be callable, got int"):

@@ -156,3 +156,28 @@ def test_glorot_against_pytorchs_default_in_a_tanh_net() -> None:
     )
     assert glorot[-1] / glorot[0] > 0.15
     assert default[-1] / default[0] < 0.03
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (3, 8), (8, 3), (4, 2, 3, 3)])
+def test_orthogonal_matrices_keep_lengths(shape: tuple[int, ...]) -> None:
+    w = init.orthogonal_(nn.Parameter(np.zeros(shape)), gain=2.0, rng=0).data.reshape(shape[0], -1)
+    small = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-12)
+    with pytest.raises(ValueError, match=r"at least two axes, got shape \(3,\)"):
+        init.orthogonal_(np.empty(3))
+
+
+def test_truncated_draws_lie_within_their_bounds() -> None:
+    w = init.trunc_normal_(np.empty(20_000), 1.0, 2.0, 0.0, 4.0, rng=0)
+    assert 0.0 <= w.min() < 0.01
+    assert 3.99 < w.max() <= 4.0
+    # of N(1, 4) within [0, 4]: mean 1 + 2 (phi(-.5) - phi(1.5)) / (Phi(1.5) - Phi(-.5))
+    assert w.mean() == pytest.approx(1.7125, abs=0.02)
+    with pytest.raises(ValueError, match="hardly a draw"):
+        init.trunc_normal_(np.empty(3), 0.0, 1.0, 5.0, 6.0)
+
+
+def test_eye_takes_matrices_alone() -> None:
+    np.testing.assert_array_equal(init.eye_(np.empty((3, 2))), np.eye(3, 2))
+    with pytest.raises(ValueError, match=r"eye_ fills matrices, got shape \(2, 2, 2\)"):
+        init.eye_(np.empty((2, 2, 2)))

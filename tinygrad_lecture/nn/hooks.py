@@ -17,6 +17,7 @@ import numpy as np
 from ..engine import Value, nest
 from ..engine.modes import recorder
 from ..engine.ops.table import Op
+from ..engine.sweep import tracked
 from ..engine.value import apply, raw
 
 if TYPE_CHECKING:
@@ -69,13 +70,19 @@ class _Outbox(dict[str, Any]):
         super().__init__((str(i), None) for i in range(number))
         self._deliver = deliver
         self._missing = number
+        self._adopted = False
 
     def send(self, items: list[Any]) -> None:
         """Set all items."""
-        if (active := recorder()) is not None:
-            active.adopt(self, ())
         for i, x in enumerate(items):
-            self[str(i)] = x if active is not None else raw(x)
+            self.put(str(i), x)
+
+    def put(self, key: str, x: Any) -> None:
+        """Set one item: to a number or array, or as it is while a function is recorded."""
+        if (active := recorder()) is not None and not self._adopted:
+            active.adopt(self, ())
+            self._adopted = True
+        self[key] = x if active is not None else raw(x)
 
     def __setitem__(self, key: str, value: Any) -> None:
         super().__setitem__(key, value)
@@ -103,7 +110,7 @@ class Hooks:
     """
 
     def __init__(self, attributes: dict[str, Any]) -> None:
-        self.of: dict[str, dict[int, Hook]] = {"forward": {}, "gradient": {}}
+        self.of: dict[str, dict[int, Hook]] = {"forward": {}, "gradient": {}, "backward": {}}
         self._attributes = attributes
         self._number = _numbers()
 
@@ -115,18 +122,29 @@ class Hooks:
         kinds = [kind for kind, hooks in self.of.items() if hooks]
         self._attributes["_hooked"] = f"{self._number}: {', '.join(kinds)}" if kinds else None
 
-    def watch(self, module: Module, args: tuple[Any, ...], output: Any) -> Any:
-        """Show a call to the forward hooks; return the output, watched if its gradient is to be."""
+    def run(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the module's forward pass, and watch what goes in and comes out of it."""
+        back = _BackwardPass(self, module, len(args)) if self.of["backward"] else None
+        output = module.forward(*(args if back is None else back.watched(args)), **kwargs)
         if self.of["forward"]:
             self._show_forward(module, args, output)
-        if self.of["gradient"] and isinstance(output, Value):
-            return apply(_WATCHED, (output,), {"module": module})
-        if self.of["gradient"] and isinstance(output, (tuple, list, dict)):
+        if back is None and not self.of["gradient"]:
+            return output
+        if isinstance(output, (tuple, list, dict)):
             raise TypeError(
                 f"{type(module).__name__} returned a {type(output).__name__}: a gradient hook needs"
                 " a module that returns one Value; register it on the parts"
             )
-        return output
+        if not isinstance(output, Value):
+            return output
+
+        def arrive(g: Any) -> None:
+            if self.of["gradient"]:
+                self._show_gradient(module, g)
+            if back is not None:
+                back.start(g)
+
+        return apply(_WATCHED, (output,), {"arrive": arrive})
 
     def _show_forward(self, module: Module, args: tuple[Any, ...], output: Any) -> None:
         leaves, structure = nest.flatten((args, output))
@@ -136,23 +154,21 @@ class Hooks:
             seen = list(leaves)
             for i, x in zip(places, numbers, strict=True):
                 seen[i] = Value(x)
-            self._call("forward", module, *nest.unflatten(structure, seen))
+            self.call("forward", module, *nest.unflatten(structure, seen))
 
         numbers = [leaves[i] for i in places]
         for i in places:  # no graph is kept
             leaves[i] = None
         _Outbox(len(places), deliver).send(numbers)
 
-    def show_gradient(self, module: Module, g: Any) -> None:
-        """Show the adjoint of an output to the gradient hooks."""
-
+    def _show_gradient(self, module: Module, g: Any) -> None:
         def deliver(numbers: list[Any]) -> None:
-            (x,) = numbers
-            self._call("gradient", module, (x if type(x) is float else np.array(x),))
+            self.call("gradient", module, (_own(numbers[0]),))
 
         _Outbox(1, deliver).send([g])
 
-    def _call(self, kind: str, *args: Any) -> None:
+    def call(self, kind: str, *args: Any) -> None:
+        """Call the hooks of a kind, which are not to answer."""
         for hook in list(self.of[kind].values()):
             answer = hook(*args)
             if answer is not None:
@@ -163,20 +179,78 @@ class Hooks:
                 )
 
 
+def _is_tracked(x: Value, active: Any) -> bool:
+    """Whether a Value of a recording would be one in an eager call: derivatives flow to it."""
+    stack, seen = [x], {x._n}
+    while stack:
+        v = stack.pop()
+        if id(v) in active._copies or (v.is_leaf and v._n not in active.sources):
+            return True
+        for _, a in tracked(v):
+            if a._n not in seen:
+                seen.add(a._n)
+                stack.append(a)
+    return False
+
+
 def _is_numeric(x: Any) -> bool:
     if isinstance(x, np.ndarray):
         return x.dtype.kind in "fiub"
     return isinstance(x, (Value, float, int, np.number)) and not isinstance(x, bool)
 
 
-def _show(i: int, g: Any, out: Any, x: Any, *, module: Any) -> Any:
-    module._hooks.show_gradient(module, g)
+def _own(x: Any) -> Any:
+    return x if type(x) is float else np.array(x)
+
+
+class _BackwardPass:
+    """Collects the adjoints of output and inputs of one call, each time when it is gone back."""
+
+    def __init__(self, hooks: Hooks, module: Module, inputs: int) -> None:
+        self.hooks, self.module, self.inputs = hooks, module, inputs
+        self.places: list[int] = []
+        self.box: _Outbox | None = None
+
+    def watched(self, args: tuple[Any, ...]) -> list[Any]:
+        """Return the arguments, with those watched that are Values (or would be, eagerly)."""
+        active = recorder()
+        self.places = [
+            i
+            for i, x in enumerate(args)
+            if isinstance(x, Value) and (active is None or _is_tracked(x, active))
+        ]
+        passed = list(args)
+        for key, i in enumerate(self.places, start=1):
+            passed[i] = apply(_WATCHED, (args[i],), {"arrive": self._arrival(str(key))})
+        return passed
+
+    def start(self, g: Any) -> None:
+        """Take the adjoint of the output: those of the inputs come later."""
+        self.box = _Outbox(1 + len(self.places), self._deliver)
+        self.box.put("0", g)
+
+    def _arrival(self, key: str) -> Callable[[Any], None]:
+        def arrive(g: Any) -> None:
+            if self.box is not None:
+                self.box.put(key, g)
+
+        return arrive
+
+    def _deliver(self, numbers: list[Any]) -> None:
+        grad_input: list[Any] = [None] * self.inputs
+        for i, x in zip(self.places, numbers[1:], strict=True):
+            grad_input[i] = _own(x)
+        self.hooks.call("backward", self.module, tuple(grad_input), (_own(numbers[0]),))
+
+
+def _back(i: int, g: Any, out: Any, x: Any, *, arrive: Callable[[Any], None]) -> Any:
+    arrive(g)
     return g
 
 
 # Named as the identity, which a program leaves out.
 _WATCHED = Op(
     "identity", "linear", 1,
-    lambda values, params: values[0], _show, lambda t, out, x, module: t[0],
+    lambda values, params: values[0], _back, lambda t, out, x, arrive: t[0],
     symbol="hook", formula="x", needed=frozenset(),
 )  # fmt: skip

@@ -21,12 +21,15 @@ __all__ = [
     "calculate_fan_in_and_fan_out",
     "calculate_gain",
     "constant_",
+    "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "lecun_normal_",
     "lecun_uniform_",
     "normal_",
     "ones_",
+    "orthogonal_",
+    "trunc_normal_",
     "uniform_",
     "variance_scaling_",
     "xavier_normal_",
@@ -45,7 +48,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     Parameters
     ----------
     nonlinearity : str
-        ``linear``, ``sigmoid`` (1), ``tanh`` (5/3), ``relu`` (sqrt 2), ``leaky_relu``
+        ``linear``, ``conv2d``, ``sigmoid`` (1), ``tanh`` (5/3), ``relu`` (sqrt 2), ``leaky_relu``
         (sqrt(2 / (1 + slope^2))), ``selu`` (3/4).
     param : float, optional
         Negative slope of ``leaky_relu``; default 0.01.
@@ -64,7 +67,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else param
         return math.sqrt(2.0 / (1.0 + slope**2))
-    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75}
+    gains = {
+        "linear": 1.0,
+        "conv2d": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5.0 / 3.0,
+        "relu": math.sqrt(2.0),
+        "selu": 0.75,
+    }
     if nonlinearity not in gains:
         known = ", ".join([*gains, "leaky_relu"])
         raise ValueError(
@@ -281,6 +291,100 @@ def kaiming_normal_(
     return variance_scaling_(
         tensor, calculate_gain(nonlinearity, a), _fan(tensor, mode), "normal", rng
     )
+
+
+def trunc_normal_(
+    tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, rng: Rng = None
+) -> T:
+    """Fill with draws from N(mean, std^2) that lie in [a, b]: others are drawn again.
+
+    Parameters
+    ----------
+    tensor : Value or ndarray
+    mean, std : float
+        std > 0.
+    a, b : float
+        Bounds themselves, not multiples of std; they leave some room about the mean.
+    rng : Generator, int or None
+
+    Raises
+    ------
+    ValueError
+        For bounds that are less than one in ten thousand draws wide.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lecture as tg
+    >>> w = tg.nn.init.trunc_normal_(np.empty((100, 100)), std=0.02, a=-0.04, b=0.04, rng=0)
+    >>> bool(abs(w).max() <= 0.04)
+    True
+    """
+    low, high = (0.5 * (1.0 + math.erf((x - mean) / (std * math.sqrt(2.0)))) for x in (a, b))
+    if not high - low >= 1e-4:
+        raise ValueError(f"trunc_normal_: hardly a draw from N({mean}, {std}^2) lies in [{a}, {b}]")
+    generator = np.random.default_rng(rng)
+    numbers = generator.normal(mean, std, tensor.shape)
+    while (outside := (numbers < a) | (numbers > b)).any():
+        numbers[outside] = generator.normal(mean, std, int(outside.sum()))
+    return _fill(tensor, numbers)
+
+
+def eye_(tensor: T) -> T:
+    """Fill a matrix with ones on its diagonal and zeros elsewhere.
+
+    Raises
+    ------
+    ValueError
+        For another number of axes than 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lecture as tg
+    >>> tg.nn.init.eye_(np.empty((2, 3)))
+    array([[1., 0., 0.],
+           [0., 1., 0.]])
+    """
+    if len(tensor.shape) != 2:
+        raise ValueError(f"eye_ fills matrices, got shape {tensor.shape}")
+    return _fill(tensor, np.eye(*tensor.shape))
+
+
+def orthogonal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
+    """Fill with a random orthogonal matrix times the gain (Saxe et al. 2013, arXiv:1312.6120).
+
+    Rows are orthonormal, or columns if there are more rows; a weight of more axes counts as a
+    matrix ``(out, rest)``.  A product of any number of them keeps all lengths.
+
+    Parameters
+    ----------
+    tensor : Value or ndarray
+        At least two axes.
+    gain : float
+    rng : Generator, int or None
+
+    Raises
+    ------
+    ValueError
+        For fewer than two axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_lecture as tg
+    >>> w = tg.nn.init.orthogonal_(np.empty((3, 5)), rng=0)
+    >>> bool(np.allclose(w @ w.T, np.eye(3)))
+    True
+    """
+    if len(tensor.shape) < 2:
+        raise ValueError(f"orthogonal_ needs at least two axes, got shape {tensor.shape}")
+    rows = tensor.shape[0]
+    columns = math.prod(tensor.shape[1:])
+    draws = np.random.default_rng(rng).normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(draws)
+    q *= np.sign(np.diagonal(r))  # so that all orthogonal matrices are equally likely
+    return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
 
 
 def reset(weight: Value, bias: Value | None, rng: Rng, init: Callable[..., Any] | None) -> None:

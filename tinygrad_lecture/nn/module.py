@@ -95,8 +95,9 @@ class Module:
         if TRACING and (active := recorder()) is not None:
             settings = [k for k, v in vars(self).items() if v is None or type(v) in SETTINGS]
             active.adopt(vars(self), self._buffers, {*settings, "training", "_hooked"})
-        output = self.forward(*args, **kwargs)
-        return output if self._hooks is None else self._hooks.watch(self, args, output)
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        return self._hooks.run(self, args, kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
@@ -211,6 +212,41 @@ class Module:
         [3. 3.]
         """
         return self._add_hook("gradient", hook)
+
+    def register_full_backward_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` once a call has been gone back through.
+
+        Parameters
+        ----------
+        hook : callable
+            ``grad_output`` is as for `register_full_backward_pre_hook`; ``grad_input`` is a tuple
+            with an array for each positional argument, None for those that are no Values.  All
+            are copies; the hook returns None.
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` ends it.
+
+        Raises
+        ------
+        TypeError
+            As for `register_full_backward_pre_hook`.
+
+        Notes
+        -----
+        It is not called for a call in which an input has no influence on the output.  Parameter
+        gradients are not among the inputs: they are in ``.grad``.
+
+        Examples
+        --------
+        >>> import tinygrad_lecture as tg
+        >>> layer = tg.nn.ReLU()
+        >>> handle = layer.register_full_backward_hook(lambda module, gi, go: print(gi[0], go[0]))
+        >>> (layer(tg.Value([-1.0, 2.0])) * 3.0).sum().backward()
+        [0. 3.] [3. 3.]
+        """
+        return self._add_hook("backward", hook)
 
     def _add_hook(self, kind: str, hook: Callable[..., None]) -> RemovableHandle:
         if not callable(hook):
