@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import search
+from . import babysit, search
 from .archive import load_archive, save_archive
 from .checkpoint import Checkpoint, load_checkpoint
 from .csv_log import MetricsCSV
@@ -37,6 +37,7 @@ __all__ = [
     "TrialError",
     "WorkerDeathError",
     "accuracy",
+    "babysit",
     "confusion_matrix",
     "diagnose_curve",
     "diagnose_gap",

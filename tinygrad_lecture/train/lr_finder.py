@@ -183,7 +183,7 @@ def lr_range_test(
 
 def endless(batches: Iterable[Any]) -> Iterator[Any]:
     """Run through the data again and again."""
-    if iter(batches) is batches:
+    if isinstance(batches, Iterator):
         raise UsageError("the training data are run through again and again: give a loader or list")
     while True:
         empty = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +84,7 @@ def sharpness(
         raise UsageError(f"sharpness: eps must be a positive number, got {eps}")
     if draws < 2:
         raise UsageError(f"sharpness: draws must be at least 2, got {draws}")
-    if iter(batches) is batches:
+    if isinstance(batches, Iterator):
         raise UsageError("sharpness runs through the batches once per draw: give a list")
     rng = generator(seed)
     parameters = list(model.parameters())
