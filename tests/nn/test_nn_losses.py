@@ -274,6 +274,24 @@ def test_a_compiled_loss_refuses_labels_out_of_range_like_an_eager_one() -> None
         bce(np.array([1.5]), np.array([1.0]))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_losses_take_integer_targets_as_eager_ones_do(kind: Any) -> None:
+    name = kind.__name__
+    classes = name in ("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss")
+    signed = name in ("HingeLoss", "PerceptronLoss", "SoftMarginLoss")
+    z = np.random.default_rng(0).uniform(0.1, 0.9, (4, 3)).astype(np.float32)
+    loss = kind()
+    f = tg.compile(tg.value_and_grad(lambda z, y: loss(z, y)))
+    for target in (np.array([0, 1, 1, 0]), np.array([1, 1, 0, 0])):
+        y = target if classes else np.stack([2 * target - 1 if signed else target] * 3, 1)
+        value, gradient = f(z, y)
+        want, wanted = tg.value_and_grad(lambda z, y=y: loss(z, y))(z)
+        assert value == pytest.approx(want, rel=1e-5)
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-6)
+        assert gradient.dtype == wanted.dtype == np.float32
+    assert f.eager_calls == 0
+
+
 Z, Y = np.zeros((2, 3)), [0, 1]
 
 

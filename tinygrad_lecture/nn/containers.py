@@ -15,13 +15,22 @@ class _Numbered(Module):
 
     def append(self, module: Module) -> Self:
         """Add a module at the end; returns the container."""
+        self._put(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end; returns the container."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def _put(self, name: str, module: Any) -> None:
         if not isinstance(module, Module):
             raise TypeError(
                 f"{type(self).__name__} holds modules, got {type(module).__name__}"
-                f" at position {len(self)}"
+                f" at position {name}"
             )
-        setattr(self, str(len(self)), module)
-        return self
+        setattr(self, name, module)
 
     def __len__(self) -> int:
         return sum(1 for _ in self.named_children())
@@ -36,17 +45,20 @@ class _Numbered(Module):
     def __getitem__(self, index: slice) -> Self: ...
 
     def __getitem__(self, index: int | slice) -> Module | Self:
-        modules = list(self.children())
         if isinstance(index, slice):
-            part = type(self)()
-            for module in modules[index]:
-                part.append(module)
-            return part
-        if not -len(modules) <= index < len(modules):
+            return type(self)().extend(list(self.children())[index])
+        return self._child(index)[1]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._put(self._child(index)[0], module)
+
+    def _child(self, index: int) -> tuple[str, Module]:
+        children = list(self.named_children())
+        if not -len(children) <= index < len(children):
             raise IndexError(
-                f"{type(self).__name__} has {len(modules)} modules, there is no number {index}"
+                f"{type(self).__name__} has {len(children)} modules, there is no number {index}"
             )
-        return modules[index]
+        return children[index]
 
 
 class Sequential(_Numbered):

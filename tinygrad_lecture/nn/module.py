@@ -7,6 +7,7 @@ raises Python's own `AttributeError` with the name that is really missing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +20,9 @@ from .hooks import Hooks, RemovableHandle
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
 
+
+next_revision = itertools.count().__next__
+"""Numbers for the setting that tells a compiled function that parts of a module were replaced."""
 
 SETTINGS = (bool, int, float, str)
 """Types of attributes that a compiled function takes as they were when it was recorded."""
@@ -94,7 +98,7 @@ class Module:
         """Run `forward`, and show what it gave to the hooks."""
         if TRACING and (active := recorder()) is not None:
             settings = [k for k, v in vars(self).items() if v is None or type(v) in SETTINGS]
-            active.adopt(vars(self), self._buffers, {*settings, "training", "_hooked"})
+            active.adopt(vars(self), self._buffers, {*settings, "training", "_hooked", "_revision"})
         if self._hooks is None:
             return self.forward(*args, **kwargs)
         return self._hooks.run(self, args, kwargs)
@@ -109,7 +113,15 @@ class Module:
                     parameter.name = f"{name}.{path}"
         elif name in self._buffers and not (TRACING and isinstance(value, Value)):
             value = np.asarray(value)
+        if isinstance(value, (Module, Parameter)) or isinstance(
+            vars(self).get(name), (Module, Parameter)
+        ):
+            vars(self)["_revision"] = next_revision()
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        vars(self)["_revision"] = next_revision()
+        object.__delattr__(self, name)
 
     def register_buffer(self, name: str, data: Any) -> None:
         """Keep an array that belongs to the state but is not trained (a running mean, say).

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..engine import astype, mean, square, var
+from ..engine import astype, mean, square
 from ..engine.value import bare
 from .functional._operands import as_operand
 from .functional.normalization import along, batch_norm, scaled
@@ -50,7 +50,7 @@ class BatchNorm1d(Module):
         Whether to keep running statistics; without, evaluation uses the batch, as training does.
     fused : bool
         Differentiate the normalization by the one rule of L52 in closed form, rather than through
-        its parts: the same to rounding.  It is faster eagerly; compiled, the parts are.
+        its parts: the same to rounding, and no faster (the rule computes the scale once more).
     dtype : dtype
         float64 by default.
 
@@ -164,7 +164,9 @@ class BatchNorm1d(Module):
             )
             if self.running_mean is not None:
                 numbers = bare(x)
-                self._track(mean(numbers, over), var(numbers, over) * (n / (n - 1)))
+                average = mean(numbers, over)
+                variance = mean(square(numbers - along(average, x)), over)
+                self._track(average, variance * (n / (n - 1)))
             return out
         average = mean(x, over)
         centered = x - along(average, x)

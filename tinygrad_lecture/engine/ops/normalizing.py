@@ -7,21 +7,22 @@ from typing import Any
 import numpy as np
 
 from ..value import apply, raw
-from .elementwise import sqrt
-from .reductions import Axis, mean, some_normal, var
+from .elementwise import sqrt, square
+from .reductions import Axis, mean, some_normal
 from .shaping import axes_of, operand
 from .table import other, publish, select, times
 
 
 def _normalized(x: Any, axis: tuple[int, ...], eps: float) -> Any:
     d = x - np.mean(x, axis=axis, keepdims=True)
-    return d / np.sqrt(np.mean(d * d, axis=axis, keepdims=True) + eps)
+    return d * (1.0 / np.sqrt(np.mean(d * d, axis=axis, keepdims=True) + eps))
 
 
 def _through(g: Any, out: Any, x: Any, axis: tuple[int, ...], eps: float) -> Any:
     """The Jacobian is symmetric, so that both modes are this."""
-    rest = mean(g, axis, keepdims=True) + out * mean(times(g, out), axis, keepdims=True)
-    return select(g, (g - rest) / sqrt(var(x, axis, keepdims=True) + eps), axis)
+    scale = 1.0 / sqrt(mean(square(x - mean(x, axis, True)), axis, True) + eps)
+    along = out * mean(times(g, out), axis, True)
+    return select(g, (g - mean(g, axis, True) - along) * scale, axis)
 
 
 _NORMALIZE = other(

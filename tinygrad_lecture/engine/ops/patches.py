@@ -42,10 +42,11 @@ def _patches(x: Any, kernel: Pair, stride: Pair, padding: tuple[Pair, Pair], dil
 def _overlay(x: Any, size: Pair, stride: Pair, padding: tuple[Pair, Pair], dilation: Pair) -> Any:
     (top, bottom), (left, right) = padding
     whole = size[0] + top + bottom, size[1] + left + right
-    image = np.zeros((x.shape[3], x.shape[0], *whole), x.dtype)
+    image = np.zeros((x.shape[0], x.shape[3], *whole), x.dtype)
     for i, j, (rows, columns) in _windows(x.shape[1:3], stride, dilation, x.shape[4:]):
-        image[:, :, rows, columns] += x[:, i, j].transpose(1, 0, 2, 3)
-    return image[:, :, top : top + size[0], left : left + size[1]]
+        image[:, :, rows, columns] += x[:, i, j]
+    inside = image[:, :, top : top + size[0], left : left + size[1]]
+    return np.ascontiguousarray(inside.transpose(1, 0, 2, 3))
 
 
 def patch_count(size: int, kernel: int, stride: int, dilation: int) -> int:

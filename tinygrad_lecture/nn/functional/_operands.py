@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ...engine import reshape
+from ...engine import Value, reshape
 from ...engine.ops.shaping import operand
 
 
 def as_operand(x: Any) -> Any:
     """Leave Values and float arrays alone; numbers, integers and nested lists become arrays."""
     x = operand(x)
-    return x if getattr(getattr(x, "dtype", None), "kind", "") == "f" else np.asarray(x, float)
+    if isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
+        return x
+    return np.asarray(x, float)
 
 
 def as_numbers(x: Any) -> Any:

@@ -186,7 +186,8 @@ def silu(x: Any) -> Any:
     >>> round(tg.nn.functional.silu(-1.27846), 5)
     -0.27846
     """
-    return swish(x)
+    x = as_numbers(x)
+    return x * engine.sigmoid(x)
 
 
 def swish(x: Any, beta: Any = 1.0) -> Any:
