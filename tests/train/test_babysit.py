@@ -10,6 +10,7 @@ import pytest
 
 from tinygrad_lecture import data, nn, optim
 from tinygrad_lecture.errors import UsageError
+from tinygrad_lecture.train import Settings, diagnose_curve, tune
 from tinygrad_lecture.train.babysit import (
     check_gap,
     check_initial_loss,
@@ -18,6 +19,7 @@ from tinygrad_lecture.train.babysit import (
     check_update_ratio,
     overfit_tiny,
     probe_lr,
+    walk,
 )
 
 
@@ -252,3 +254,29 @@ def test_gaps_in_words() -> None:
     assert check_gap(0.1, 0.3).verdict == "warning"
     assert check_gap(0.1, 0.12).ok
     assert "a larger network may do better" in check_gap(0.1, 0.1).text
+
+
+def test_a_network_that_dies_at_a_high_rate_is_not_told_to_go_faster() -> None:
+    batches = list(data.DataLoader(data.split_digits().train, 16))
+
+    def relu_net() -> nn.Module:
+        rng = np.random.default_rng(0)
+        return tune.classifier(data.split_digits().train, (64, 32), rng)
+
+    def momentum(params: Any, lr: float) -> optim.SGD:
+        return optim.SGD(params, lr, 0.9)
+
+    probes, _ = probe_lr(relu_net, batches, [1e-5, 1e-2, 1.0], 3, optimizer=momentum)
+
+    assert diagnose_curve(probes[2].losses) == "too_low"  # flat at ln 10: its units are dead
+    assert [probe.verdict for probe in probes] == ["too_low", "good", "too_high"]
+
+
+def test_the_walk_ends_where_no_rate_is_good() -> None:
+    settings = Settings.of("xor", hidden=(), batch=4)  # one neuron a class cannot learn xor
+    findings = list(walk(settings, trials=2))
+
+    assert [finding.check for finding in findings] == [
+        "inputs", "initial loss", "regularization", "overfit a tiny subset", "learning rate",
+    ]  # fmt: skip
+    assert findings[3].verdict == findings[4].verdict == "failed"

@@ -10,8 +10,10 @@ from .before import check_initial_loss, check_inputs, check_regularization, over
 from .during import check_gap, check_update_ratio
 from .finding import Finding
 from .rates import Probe, probe_lr
+from .walk import CHECKS, walk
 
 __all__ = [
-    "Finding", "Probe", "check_gap", "check_initial_loss", "check_inputs", "check_regularization",
-    "check_update_ratio", "diagnose_gap", "overfit_tiny", "probe_lr",
+    "CHECKS", "Finding", "Probe", "check_gap", "check_initial_loss", "check_inputs",
+    "check_regularization", "check_update_ratio", "diagnose_gap", "overfit_tiny", "probe_lr",
+    "walk",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ def probe_lr(
     """Train a little at each learning rate: too low, good, too high or diverging (L63).
 
     Training at a rate ends where the loss is above 3 times that at the start in the mean of ten
-    steps, or not finite. Verdicts are those of `diagnose_curve`.
+    steps, or not finite. Verdicts are those of `diagnose_curve`; a curve that looks "too_low" at a
+    rate above one that is not too low belongs to a network that died, and counts as "too_high".
 
     Parameters
     ----------
@@ -88,11 +89,14 @@ def probe_lr(
         raise UsageError(f"probe_lr needs learning rates and an epoch, got {lrs!r} and {epochs}")
     batches = list(data) if isinstance(data, Iterator) else data
     place = batches.state_dict() if isinstance(batches, DataLoader) else {}
-    probes = []
+    probes: list[Probe] = []
     for lr in sorted(lrs):
         if isinstance(batches, DataLoader):
             batches.load_state_dict(place)
-        probes.append(_probe(build(), batches, lr, epochs, loss, optimizer, compile))
+        probe = _probe(build(), batches, lr, epochs, loss, optimizer, compile)
+        if probe.verdict == "too_low" and any(p.verdict != "too_low" for p in probes):
+            probe = replace(probe, verdict="too_high")
+        probes.append(probe)
     if isinstance(batches, DataLoader):
         batches.load_state_dict(place)
     by_verdict: dict[str, list[str]] = {}
