@@ -11,7 +11,7 @@ from faults import sgd
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import experiments, logic
-from tinygrad_lecture.experiments import landscape, minibatch
+from tinygrad_lecture.experiments import landscape, learning_rate, minibatch
 
 
 def test_the_stability_limit_belongs_to_gd_alone() -> None:
@@ -137,3 +137,19 @@ def test_a_set_that_can_be_divided_is_no_xor(monkeypatch: pytest.MonkeyPatch) ->
     X, _ = tg.data.xor()
     monkeypatch.setattr(tg.data, "xor", lambda: (X, np.array([0, 0, 0, 1])))
     assert not experiments.perceptron_on_xor(epochs=50).holds
+
+
+def test_a_range_test_that_forgets_the_weights_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(model: Any, *args: Any) -> Any:
+        found = tg.train.lr_range_test(model, *args)
+        model.load_state_dict({k: 1.5 * v for k, v in model.state_dict().items()})
+        return found
+
+    monkeypatch.setattr(learning_rate, "lr_range_test", faulty)
+    outcome = experiments.lr_range(quick=True)
+    assert not outcome["weights after the test are those before, bit by bit"].holds
+
+
+def test_a_range_test_with_other_rates_is_noticed() -> None:
+    outcome = experiments.lr_range(quick=True, optimizer=sgd(1e-2))
+    assert not outcome["the loss blew up within the range"].holds
