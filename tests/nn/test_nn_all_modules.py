@@ -56,7 +56,8 @@ def test_the_stored_numbers_are_pytorchs(run: Run) -> None:
 
 
 @runs
-def test_gradients_pass_gradcheck(run: Run) -> None:
+@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_gradients_pass_gradcheck(run: Run, order: int) -> None:
     module, inputs = run.module(), run.inputs()
     where = places(module)
     floats = run.tracked()
@@ -71,7 +72,7 @@ def test_gradients_pass_gradcheck(run: Run) -> None:
         return (module(*arguments) * seed).sum()
 
     parameters = {name: getattr(*place).data for name, place in where.items()}
-    report = tg.gradcheck(weighed, [inputs[i] for i in floats], parameters)
+    report = tg.gradcheck(weighed, [inputs[i] for i in floats], parameters, order=order)
     assert report.verdict.value == "pass", report
 
 

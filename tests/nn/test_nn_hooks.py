@@ -263,6 +263,14 @@ def test_no_hook_without_a_gradient() -> None:
     assert [entry[0] for entry in log] == ["forward", "forward"]
 
 
+def test_a_tape_names_what_is_watched() -> None:
+    layer = nn.Tanh()
+    log_all(layer)
+    text = str(tg.Tape(layer(tg.Value(0.5))))
+    assert "identity(of=input of Tanh)" in text
+    assert "identity(of=output of Tanh)" in text
+
+
 def test_second_derivatives_and_forward_mode_pass_a_hook() -> None:
     layer = nn.Tanh()
     plain = tg.hessian(lambda x: (layer(x) ** 2).sum())(np.array([0.3, -0.2]))

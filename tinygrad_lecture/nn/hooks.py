@@ -124,6 +124,7 @@ class Hooks:
 
     def run(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the module's forward pass, and watch what goes in and comes out of it."""
+        name = type(module).__name__
         back = _BackwardPass(self, module, len(args)) if self.of["backward"] else None
         output = module.forward(*(args if back is None else back.watched(args)), **kwargs)
         if self.of["forward"]:
@@ -132,7 +133,7 @@ class Hooks:
             return output
         if isinstance(output, (tuple, list, dict)):
             raise TypeError(
-                f"{type(module).__name__} returned a {type(output).__name__}: a gradient hook needs"
+                f"{name} returned a {type(output).__name__}: a gradient hook needs"
                 " a module that returns one Value; register it on the parts"
             )
         if not isinstance(output, Value):
@@ -144,7 +145,7 @@ class Hooks:
             if back is not None:
                 back.start(g)
 
-        return apply(_WATCHED, (output,), {"arrive": arrive})
+        return apply(_WATCHED, (output,), {"of": _Watcher(arrive, f"output of {name}")})
 
     def _show_forward(self, module: Module, args: tuple[Any, ...], output: Any) -> None:
         leaves, structure = nest.flatten((args, output))
@@ -221,7 +222,8 @@ class _BackwardPass:
         ]
         passed = list(args)
         for key, i in enumerate(self.places, start=1):
-            passed[i] = apply(_WATCHED, (args[i],), {"arrive": self._arrival(str(key))})
+            watcher = _Watcher(self._arrival(str(key)), f"input of {type(self.module).__name__}")
+            passed[i] = apply(_WATCHED, (args[i],), {"of": watcher})
         return passed
 
     def start(self, g: Any) -> None:
@@ -243,14 +245,24 @@ class _BackwardPass:
         self.hooks.call("backward", self.module, tuple(grad_input), (_own(numbers[0]),))
 
 
-def _back(i: int, g: Any, out: Any, x: Any, *, arrive: Callable[[Any], None]) -> Any:
-    arrive(g)
+class _Watcher:
+    """What is to be called with an adjoint, under a name for tapes and pictures."""
+
+    def __init__(self, arrive: Callable[[Any], None], name: str) -> None:
+        self.arrive, self.name = arrive, name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _back(i: int, g: Any, out: Any, x: Any, *, of: _Watcher) -> Any:
+    of.arrive(g)
     return g
 
 
 # Named as the identity, which a program leaves out.
 _WATCHED = Op(
     "identity", "linear", 1,
-    lambda values, params: values[0], _back, lambda t, out, x, arrive: t[0],
+    lambda values, params: values[0], _back, lambda t, out, x, of: t[0],
     symbol="hook", formula="x", needed=frozenset(),
 )  # fmt: skip

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..engine import Value
 from ..engine.modes import TRACING, recorder
 from .hooks import Hooks, RemovableHandle
+from .summary import Summary, summary
 
 __all__ = ["IncompatibleKeys", "Module", "Parameter"]
 
@@ -171,7 +172,8 @@ class Module:
         -----
         In a compiled function, hooks are called after each run with the numbers of that run, in
         the order of the calls.  The first hook and the removal of the last one make the function
-        record again.  A deep copy of a module has no hooks.
+        record again.  A tape that is replayed (`tinygrad_lecture.record`) shows nothing.  A deep
+        copy of a module has no hooks.
 
         Examples
         --------
@@ -348,6 +350,22 @@ class Module:
         650
         """
         return sum(parameter.size for parameter in self.parameters())
+
+    def summary(self, *inputs: Any) -> Summary:
+        """List the modules with output shapes and numbers of parameters, from one call.
+
+        See `tinygrad_lecture.nn.summary`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import tinygrad_lecture as tg
+        >>> tg.nn.Linear(64, 10).summary(np.zeros((1, 64)))
+        module   kind    output shape  parameters
+        (model)  Linear  (1, 10)              650
+        650 parameters, 0 in buffers
+        """
+        return summary(self, *inputs)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode here and below (``self.training``); returns the module."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine import Value, nest
 from ..engine.modes import no_grad
-from .module import Module
+
+if TYPE_CHECKING:
+    from .module import Module
 
 __all__ = ["Row", "Summary", "summary"]
 
