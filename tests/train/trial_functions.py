@@ -20,13 +20,13 @@ def draw(scale: float, rng: np.random.Generator) -> float:
     return scale * float(rng.random())
 
 
-def train_small(hidden: int, rng: np.random.Generator) -> dict[str, Any]:
+def train_small(hidden: int, rng: np.random.Generator, compile: bool = True) -> dict[str, Any]:
     """Train a small net, all random parts of it from `rng`."""
     train = data.Dataset(*data.moons(60, seed=rng), "moons", n_classes=2)
     model = nn.Sequential(nn.Linear(2, hidden, rng=rng), nn.Tanh(), nn.Linear(hidden, 2, rng=rng))
     optimizer = optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
     loader = data.DataLoader(train, 16, seed=rng)
-    fit(model, nn.CrossEntropyLoss(), optimizer, loader, epochs=3, compile=True)
+    fit(model, nn.CrossEntropyLoss(), optimizer, loader, epochs=3, compile=compile)
     return model.state_dict()
 
 

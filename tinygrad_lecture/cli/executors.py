@@ -110,7 +110,7 @@ def _dask(address: str, workers: int) -> Iterator[Any]:
                 distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    dashboard_address=":0",
                     silence_logs=logging.CRITICAL,
                 )
             )
