@@ -17,6 +17,7 @@ from .progress import Progress, ProgressBar
 from .seeds import ErrorBar, error_bar, over_seeds
 from .settings import Settings
 from .sharpness import sharpness
+from .snapshots import SnapshotEnsemble
 from .trials import SerialExecutor, TrialError, WorkerDeathError, local_processes, run_trials
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Run",
     "SerialExecutor",
     "Settings",
+    "SnapshotEnsemble",
     "TrialError",
     "WorkerDeathError",
     "accuracy",
