@@ -77,6 +77,26 @@ def test_gradients_pass_gradcheck(run: Run, order: int) -> None:
 
 
 @runs
+def test_forward_mode_agrees_with_reverse_mode_and_debug_has_nothing_to_say(run: Run) -> None:
+    with tg.debug():
+        seed = run.cotangent(np.shape(run.ours()["out"]))
+    module, inputs, floats = run.module(), run.inputs(), run.tracked()
+
+    def weighed(*drawn: Any) -> Any:
+        arguments: list[Any] = list(inputs)
+        for i, x in zip(floats, drawn, strict=True):
+            arguments[i] = x
+        return (module(*arguments) * seed).sum()
+
+    primals = tuple(inputs[i] for i in floats)
+    tangents = tuple(np.random.default_rng(3).normal(size=x.shape) for x in primals)
+    _, pushed = tg.jvp(weighed, primals, tangents)
+    pulled = tg.grad(weighed, tuple(range(len(primals))))(*primals)
+    inner = sum((g * t).sum() for g, t in zip(pulled, tangents, strict=True))
+    assert pushed == pytest.approx(inner, rel=1e-9, abs=1e-9)
+
+
+@runs
 @pytest.mark.parametrize("exact", [False, True], ids=["fast", "exact"])
 def test_compiled_equals_eager(run: Run, exact: bool) -> None:
     eager, ours, tracked = run.module(), run.module(), run.tracked()

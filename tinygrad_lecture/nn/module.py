@@ -173,7 +173,8 @@ class Module:
         In a compiled function, hooks are called after each run with the numbers of that run, in
         the order of the calls.  The first hook and the removal of the last one make the function
         record again.  A tape that is replayed (`tinygrad_lecture.record`) shows nothing.  A deep
-        copy of a module has no hooks.
+        copy of a module has no hooks.  A hook had better not raise: in a compiled step, parameters
+        have been updated by then, and the optimizer's state perhaps not.
 
         Examples
         --------
