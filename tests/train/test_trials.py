@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trial_functions import die_at_first, draw, fail_from_two, give_a_value, train_small
+from trial_functions import die_at_first, draw, fail_from_two, give_a_value, multiply, train_small
 
 from tinygrad_lecture.errors import UsageError
 from tinygrad_lecture.train import (
@@ -90,6 +90,16 @@ def test_trained_weights_are_the_same_bits_everywhere(processes: ProcessPoolExec
 
     assert len(set(here)) == 3
     assert weights(processes) == here
+
+
+def test_large_products_are_the_same_bits_with_any_number_of_threads(
+    processes: ProcessPoolExecutor,
+) -> None:
+    here = run_trials(multiply, [333, 256], executor=SerialExecutor())
+
+    assert run_trials(multiply, [333, 256], executor=processes) == here
+    assert run_trials(multiply, [333, 256], executor=ThreadPoolExecutor(2)) == here
+    assert run_trials(multiply, [333, 256], workers=1) == here
 
 
 def test_trained_weights_are_the_same_bits_on_dask(dask: Executor) -> None:

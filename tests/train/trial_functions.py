@@ -51,3 +51,8 @@ def fail_from_two(number: int, rng: np.random.Generator) -> int:
 def give_a_value(number: int, rng: np.random.Generator) -> Any:
     """Give back what cannot travel."""
     return nn.Parameter(1.0)
+
+
+def multiply(n: int, rng: np.random.Generator) -> bytes:
+    """Give the bits of a product that is large enough for several threads."""
+    return (rng.normal(size=(n, 784)) @ rng.normal(size=(784, n))).tobytes()

@@ -27,6 +27,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from ..errors import UsageError
+from .blas import one_thread
 
 __all__ = ["SerialExecutor", "TrialError", "WorkerDeathError", "local_processes", "run_trials"]
 
@@ -130,7 +131,8 @@ def run_trials(
 
     Trial number i gets a generator of its own, from ``SeedSequence(seed, spawn_key=(i,))``: what
     it draws depends on `seed` and i alone.  So results depend neither on the executor, nor on the
-    number of workers, nor on which trials end first, nor on how many more there are.
+    number of workers, nor on which trials end first, nor on how many more there are.  To the last
+    bit: each trial has one thread for linear algebra (with OpenBLAS or MKL, on machines alike).
 
     A trial whose worker dies (killed, out of memory, crashed) is run again from its start.  Trials
     that were under way together in local processes run again one at a time, so that the one that
@@ -239,7 +241,8 @@ def _run_one(
     The attempt makes another call of the same trial: a cluster keeps the results of equal calls.
     """
     try:
-        return function(argument, trial_rng(seed, number))
+        with one_thread():  # the number of threads would show in the last bits
+            return function(argument, trial_rng(seed, number))
     except Exception as error:  # noqa: BLE001 - raised again in run_trials, as TrialError
         return _Failure(type(error).__name__, str(error), traceback.format_exc())
 
