@@ -9,6 +9,8 @@ whether it holds), notes, and data for a figure.  `claims` lists them by their i
 from __future__ import annotations
 
 from .activations import *  # noqa: F403 - its __all__ names what is public, as for all files here
+from .averaging import *  # noqa: F403
+from .babysitting import *  # noqa: F403
 from .backprop import *  # noqa: F403
 from .descent import *  # noqa: F403
 from .gradient_check import *  # noqa: F403
@@ -26,7 +28,9 @@ from .perceptron import *  # noqa: F403
 from .quadratic import *  # noqa: F403
 from .recommendations import *  # noqa: F403
 from .registry import *  # noqa: F403
+from .residual import *  # noqa: F403
 from .run import *  # noqa: F403
+from .scale import *  # noqa: F403
 from .searching import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .stack import *  # noqa: F403

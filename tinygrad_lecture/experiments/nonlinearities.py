@@ -16,7 +16,7 @@ from .outcome import Check, Figure, Outcome, above, at_most, below, equals, near
 from .registry import claim
 from .training import MakeOptimizer, training_step
 
-__all__ = ["ACTIVATIONS", "activation_table", "lecun_tanh", "swish"]
+__all__ = ["ACTIVATIONS", "activation_table", "lecun_tanh", "maxout", "swish"]
 
 ACTIVATIONS: dict[str, tuple[Callable[[], nn.Module], tuple[float, ...]]] = {
     "sigmoid": (nn.Sigmoid, (0.5, 0.25, 0.0, 1.0, 0.0, 0.0)),
@@ -75,6 +75,63 @@ def activation_table(*, quick: bool = False, seed: int = 0) -> Outcome:
                   equals(True)),
         ]  # fmt: skip
         figure = figure.add(name, x, f(x))
+    return Outcome(checks, figure=figure)
+
+
+@claim("L57", "two maxout pieces make ReLU, leaky ReLU and |x|, and one unit computes XOR")
+def maxout(*, n: int = 200, quick: bool = False, seed: int = 0) -> Outcome:
+    """Set the pieces of maxout units by hand, and look where the gradient goes.
+
+    Parameters
+    ----------
+    n : int
+        Inputs, from N(0, 1).
+    quick, seed
+        No effect: it is quick; seed of inputs and weights.
+
+    Returns
+    -------
+    Outcome
+        Figure: the functions that a unit of two pieces can be.
+    """
+    rng = np.random.default_rng(seed)
+    x = np.sort(rng.normal(size=n))
+    figure = Figure("one input, two pieces", "x", "max(ax, bx)")
+    distances = []
+    for name, slopes, f in (
+        ("ReLU", (0.0, 1.0), F.relu(x)),
+        ("leaky ReLU", (0.01, 1.0), F.leaky_relu(x, 0.01)),
+        ("|x|", (-1.0, 1.0), np.abs(x)),
+    ):
+        unit = nn.Maxout(1, 1, 2, bias=False)
+        unit.weight.data = np.array(slopes)[:, None]
+        y = unit(x[:, None]).data[:, 0]
+        distances.append(np.max(np.abs(y - f)))
+        figure = figure.add(name, x, y)
+    X, labels = data.xor()
+    gate = nn.Maxout(2, 1, 2, bias=False)
+    gate.weight.data = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    layer = nn.Maxout(3, 4, 5, rng=rng)
+    inputs = rng.normal(size=(6, 3))
+    report = gradcheck(lambda v: F.maxout(F.linear(v, layer.weight.data, layer.bias), 5), inputs)
+    v = Value(inputs)
+    pieces = F.linear(v, layer.weight, layer.bias)
+    sum(F.maxout(pieces, 5)).backward()
+    tied = Value(np.array([[2.0, 2.0, 1.0]]))
+    sum(F.maxout(tied, 3)).backward()
+    assert pieces.grad is not None
+    assert tied.grad is not None
+    winners = pieces.data.reshape(6, 4, 5).argmax(axis=2)[..., None] == np.arange(5)
+    checks = [
+        Check("unit − ReLU, leaky ReLU, |x|", distances, at_most(0.0)),
+        Check("max(x₁ − x₂, x₂ − x₁) − XOR", np.max(np.abs(gate(X).data[:, 0] - labels)),
+              at_most(0.0)),
+        Check("gradients − 1 for the largest piece, 0 for others",
+              np.max(np.abs(pieces.grad.reshape(6, 4, 5) - winners)), at_most(0.0)),
+        Check("gradients of tied pieces: the first alone wins", np.max(
+            np.abs(tied.grad - [[1.0, 0.0, 0.0]])), at_most(0.0)),
+        Check("derivative agrees with differences", report.verdict.value == "pass", equals(True)),
+    ]  # fmt: skip
     return Outcome(checks, figure=figure)
 
 
