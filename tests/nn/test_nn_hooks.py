@@ -254,6 +254,60 @@ def test_the_adjoints_of_all_inputs_are_told_apart() -> None:
     assert seen[-2].data == 3.0  # a number, as Values are
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_input_without_influence_leaves_the_hook_uncalled(compiled: bool) -> None:
+    class First(nn.Module):
+        def forward(self, a: Any, b: Any) -> Any:
+            return 2.0 * a
+
+    module, model = First(), nn.Tanh()
+    seen: list[Any] = []
+    module.register_full_backward_hook(lambda module, gi, go: seen.append(gi))
+    handle = model.register_full_backward_hook(lambda module, gi, go: seen.append(gi[0].tolist()))
+
+    def run(a: Any) -> Any:
+        x, y = tg.Value(a), tg.Value(a)
+        module(x, model(y)).sum().backward()
+        model(x).sum().backward()
+        return x.grad
+
+    f: Any = tg.compile(run) if compiled else run
+    for _ in range(4):
+        f(np.zeros(2))
+    assert seen == [[1.0, 1.0]] * 4
+    handle.remove()
+    f(np.zeros(2))
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_scalar_output_with_an_adjoint_of_zero_is_not_reached(compiled: bool) -> None:
+    layer = nn.Tanh()
+    log = log_all(layer)
+
+    def run(a: Any) -> Any:
+        x = tg.Value(a)
+        layer(x).relu().backward()
+        return x.grad
+
+    f: Any = tg.compile(run) if compiled else run
+    for a in (0.5, -0.5, 0.25):
+        f(a)
+    assert [entry[0] for entry in log] == [
+        "forward", "backward", "full", "forward", "forward", "backward", "full",
+    ]  # fmt: skip
+
+
+def test_a_compiled_module_shows_its_own_output() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Tanh())
+    log = log_all(model)
+    f = tg.compile(model)
+    for k in range(3):
+        f(np.full((1, 2), float(k)))
+    assert [entry[1] for entry in log] == ["0", "1", ""] * 3
+    assert [entry[2][0, 0] for entry in log[::3]] == [0.0, 1.0, 2.0]
+
+
 def test_no_hook_without_a_gradient() -> None:
     layer = nn.Tanh()
     log = log_all(layer)

@@ -85,15 +85,21 @@ class _Outbox(dict[str, Any]):
         self[key] = x if active is not None else raw(x)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
         if recorder() is not None:
+            super().__setitem__(key, value)
             return
+        if self[key] is not None:  # the next run; the last one did not come to all items
+            self._clear()
+        super().__setitem__(key, value)
         self._missing -= 1
         if not self._missing:
-            self._missing = len(self)
             items = list(self.values())
-            self.update(dict.fromkeys(self))  # nothing is kept from run to run
+            self._clear()
             self._deliver(items)
+
+    def _clear(self) -> None:
+        self._missing = len(self)
+        self.update(dict.fromkeys(self))
 
 
 class Hooks:
@@ -164,7 +170,8 @@ class Hooks:
 
     def _show_gradient(self, module: Module, g: Any) -> None:
         def deliver(numbers: list[Any]) -> None:
-            self.call("gradient", module, (_own(numbers[0]),))
+            if not _is_zero(numbers[0]):
+                self.call("gradient", module, (_own(numbers[0]),))
 
         _Outbox(1, deliver).send([g])
 
@@ -198,6 +205,11 @@ def _is_numeric(x: Any) -> bool:
     if isinstance(x, np.ndarray):
         return x.dtype.kind in "fiub"
     return isinstance(x, (Value, float, int, np.number)) and not isinstance(x, bool)
+
+
+def _is_zero(g: Any) -> bool:
+    """Whether an eager backward pass stops here: at a scalar whose adjoint is exactly 0."""
+    return type(g) is float and g == 0.0
 
 
 def _own(x: Any) -> Any:
@@ -239,6 +251,8 @@ class _BackwardPass:
         return arrive
 
     def _deliver(self, numbers: list[Any]) -> None:
+        if _is_zero(numbers[0]):
+            return
         grad_input: list[Any] = [None] * self.inputs
         for i, x in zip(self.places, numbers[1:], strict=True):
             grad_input[i] = _own(x)

@@ -215,8 +215,9 @@ class Module:
 
         Notes
         -----
-        It is called once for each call of the module that the output of the backward pass depends
-        on, last call first; compiled functions as for `register_forward_hook`.
+        It is called once for each call of the module that the backward pass reaches, last call
+        first; a scalar output whose adjoint is exactly 0 is not reached.  For compiled functions
+        see `register_forward_hook`.
 
         Examples
         --------
