@@ -75,14 +75,14 @@ def residual_trains_150_layers(
     optimizer : callable
         ``optimizer(params, lr=α, momentum=0.9)``.
     quick, seed
-        One deep net, three others, and 60 layers at most; seed of data and weights.
+        Fewer steps, one deep net of each kind, three others; seed of data and weights.
 
     Returns
     -------
     Outcome
         Figure: loss over steps, of the first seed.
     """
-    deep_seeds, seeds, depth = (1, 3, min(depth, 60)) if quick else (seeds, seeds, depth)
+    deep_seeds, seeds, steps = (1, 3, min(steps, 120)) if quick else (seeds, seeds, steps)
     kinds = {
         "plain, 4 layers": (4, False),
         "plain, 20 layers": (20, False),
