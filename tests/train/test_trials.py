@@ -6,9 +6,11 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -232,6 +234,55 @@ def test_functions_of_the_prompt_are_refused_and_scripts_without_guard_advised(
     assert 'does the script start its work under `if __name__ == "__main__":`?' in (
         run(str(script)).stderr
     )
+
+
+SLEEPERS = """
+import sys
+from trial_functions import tell_pid_and_sleep
+from tinygrad_lecture.train import run_trials
+if __name__ == "__main__":
+    run_trials(tell_pid_and_sleep, sys.argv[1:] * 2, workers=2)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_is_left_when_the_first_one_ends(tmp_path: Path, number: int) -> None:
+    script, pids = tmp_path / "script.py", tmp_path / "pids"
+    script.write_text(SLEEPERS)
+    pids.mkdir()
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(pids)],
+        start_new_session=True, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def wait_for(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    wait_for(lambda: len(list(pids.iterdir())) == 2)
+    workers = [int(file.name) for file in pids.iterdir()]
+    assert all(map(running, workers))
+    if number == signal.SIGINT:  # Ctrl-C goes to all
+        os.killpg(process.pid, number)
+    else:
+        process.kill()
+    process.wait(60)
+    wait_for(lambda: not any(map(running, workers)))
+
+
+def running(pid: int) -> bool:
+    """Tell whether a process is there and not a zombie that nobody has asked about yet."""
+    try:
+        os.kill(pid, 0)
+        if not Path("/proc/self/stat").exists():
+            return True
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def test_settings_out_of_their_range_are_refused() -> None:

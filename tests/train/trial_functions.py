@@ -40,6 +40,12 @@ def die_at_first(files: tuple[str, int], rng: np.random.Generator) -> float:
     return float(rng.random())
 
 
+def tell_pid_and_sleep(folder: str, rng: np.random.Generator) -> None:
+    """Leave the number of the process as the name of a file, and stay."""
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(60)
+
+
 def fail_from_two(number: int, rng: np.random.Generator) -> int:
     """Raise for numbers from 2; the later ones sooner."""
     time.sleep(0.1 if number == 2 else 0)

@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -102,8 +103,7 @@ def local_processes(workers: int | None = None) -> Iterator[ProcessPoolExecutor]
         workers or os.cpu_count() or 1,
         # A fork would copy a process whose progress bar and linear algebra have threads.
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_DFL),
+        initializer=_begin_worker,
     )
     # Read when NumPy is loaded, so it has to be there before the processes start.
     added = {name: "1" for name in THREADS if name not in os.environ}
@@ -114,6 +114,19 @@ def local_processes(workers: int | None = None) -> Iterator[ProcessPoolExecutor]
         for name in added:
             del os.environ[name]
         pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Let a new process end with Ctrl-C, and with the process that started it, killed or not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def run_trials(
