@@ -1,4 +1,4 @@
-"""Averages of predictions: ensembles of nets."""
+"""Averages of predictions: ensembles of nets, and of snapshots of one net."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import data, nn, optim
 from ..nn import functional as F
-from ..train import Ensemble
+from ..train import Ensemble, SnapshotEnsemble, fit
 from .outcome import Check, Figure, Outcome, at_least, at_most, below
 from .registry import claim
 from .training import (
@@ -23,7 +23,7 @@ from .training import (
     training_step,
 )
 
-__all__ = ["ensembles"]
+__all__ = ["ensembles", "snapshot_ensemble"]
 
 
 def _classifier(
@@ -117,4 +117,71 @@ def ensembles(
     figure = Figure("spirals with noise 0.8", "seed", "negative log-likelihood")
     for name, column in (("ensemble", 0), ("mean of the members", 1)):
         figure = figure.add(name, np.arange(seeds), table[:, column], style="points")
+    return Outcome(checks, figure=figure)
+
+
+@claim("L39", "snapshots of one training with a cyclic rate make an ensemble better than its last")
+def snapshot_ensemble(
+    *,
+    total: int = 4000,
+    cycles: int = 5,
+    lr0: float = 1.0,
+    seeds: int = 10,
+    optimizer: MakeOptimizer = optim.SGD,
+    quick: bool = False,
+    seed: int = 0,
+) -> Outcome:
+    """Train 2-30-30-3 tanh nets on noisy spirals, batches of 20, and average their snapshots.
+
+    Parameters
+    ----------
+    total : int
+        Updates.
+    cycles : int
+        Cycles of the rate, with a snapshot at the end of each.
+    lr0 : float
+        Rate at the start of a cycle.
+    seeds : int
+        Data sets and nets.
+    optimizer : callable
+        ``optimizer(params, lr=α)``.
+    quick, seed
+        Three seeds; seed of data, weights and orders.
+
+    Returns
+    -------
+    Outcome
+        Figure: negative log-likelihood of ensemble and last snapshot, by seed.
+    """
+    seeds = 3 if quick else seeds
+    rows = []
+    for i, rng in enumerate(generators(seed, seeds)):
+        points = data.Dataset(*data.spirals(200, noise=0.8, seed=rng), n_classes=3)
+        X_test, y_test = data.spirals(2000, noise=0.8, seed=rng)
+        model = network([2, 30, 30, 3], nn.Tanh, rng)
+        loader = data.DataLoader(points, 20, seed=i)
+        snapshots = SnapshotEnsemble(total, cycles, lr0)
+        fit(
+            model, nn.CrossEntropyLoss(), optimizer(model.parameters(), lr=lr0), loader,
+            epochs=-(-total // len(loader)), callbacks=[snapshots], compile=True,
+        )  # fmt: skip
+        all_of_them = logits(snapshots.ensemble(), X_test)
+        last = logits(snapshots.ensemble(last=1), X_test)
+        rows.append([
+            nll(all_of_them, y_test), nll(last, y_test),
+            accuracy(all_of_them, y_test), accuracy(last, y_test),
+        ])  # fmt: skip
+    table = np.array(rows)
+    gains = table[:, 2] - table[:, 3]
+    figure = Figure("spirals with noise 0.8", "seed", "negative log-likelihood")
+    for name, column in ((f"{cycles} snapshots", 0), ("the last one", 1)):
+        figure = figure.add(name, np.arange(seeds), table[:, column], style="points")
+    checks = [
+        Check("share of seeds in which the NLL is lower than the last snapshot's",
+              np.mean(table[:, 0] < table[:, 1]), at_least(0.8), 1.0),
+        Check("mean NLL, snapshots", table[:, 0].mean(), None, 0.68),
+        Check("mean NLL, the last one", table[:, 1].mean(), None, 0.92),
+        Check("mean gain in accuracy", gains.mean(), at_least(0.0), 0.014),
+        Check("share of seeds in which the accuracy is not lower", np.mean(gains >= 0), None, 0.9),
+    ]  # fmt: skip
     return Outcome(checks, figure=figure)
