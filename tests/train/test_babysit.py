@@ -12,6 +12,7 @@ from tinygrad_lecture import data, nn, optim
 from tinygrad_lecture.errors import UsageError
 from tinygrad_lecture.train import Settings, diagnose_curve, tune
 from tinygrad_lecture.train.babysit import (
+    calibrate_lr,
     check_gap,
     check_initial_loss,
     check_inputs,
@@ -280,3 +281,33 @@ def test_the_walk_ends_where_no_rate_is_good() -> None:
         "inputs", "initial loss", "regularization", "overfit a tiny subset", "learning rate",
     ]  # fmt: skip
     assert findings[3].verdict == findings[4].verdict == "failed"
+
+
+def test_a_rate_chosen_on_a_sample_does_well_on_all_data() -> None:
+    """Bottou's advice (L22): least squares with N(0, 1) features, where rates above 2/λ diverge."""
+    rng = np.random.default_rng(0)
+    X, truth = rng.normal(size=(2000, 5)), rng.normal(size=(5, 1))
+    y = X @ truth + 0.1 * rng.normal(size=(2000, 1))
+    batches = [(X[i : i + 10], y[i : i + 10]) for i in range(0, 2000, 10)]
+    candidates = [1e-4, 1e-3, 1e-2, 1e-1, 10.0, 1e3]
+
+    def line() -> nn.Module:
+        return nn.Linear(5, 1, rng=0)
+
+    def final(lr: float) -> float:
+        model = line()
+        optimizer = optim.SGD(model.parameters(), lr)
+        for inputs, targets in batches:
+            optimizer.zero_grad()
+            nn.MSELoss()(model(inputs), targets).backward()
+            optimizer.step()
+        return float(nn.MSELoss()(model(X), y).item())
+
+    found = calibrate_lr(line, batches[:30], candidates, loss=nn.MSELoss())
+    assert found == 1e-1
+    assert final(found) < 0.02
+    assert final(found) == min(final(lr) for lr in (1e-4, 1e-3, 1e-2, 1e-1))
+    with pytest.raises(UsageError, match=r"no candidate of \[1e\+200\] gives a finite loss"):
+        calibrate_lr(line, batches[:30], [1e200], loss=nn.MSELoss())
+    with pytest.raises(UsageError, match=r"an epoch and a sample, got .* and 0 batches"):
+        calibrate_lr(line, [])

@@ -9,11 +9,11 @@ from ..curves import diagnose_gap
 from .before import check_initial_loss, check_inputs, check_regularization, overfit_tiny
 from .during import check_gap, check_update_ratio
 from .finding import Finding
-from .rates import Probe, probe_lr
+from .rates import Probe, calibrate_lr, probe_lr
 from .walk import CHECKS, walk
 
 __all__ = [
-    "CHECKS", "Finding", "Probe", "check_gap", "check_initial_loss", "check_inputs",
+    "CHECKS", "Finding", "Probe", "calibrate_lr", "check_gap", "check_initial_loss", "check_inputs",
     "check_regularization", "check_update_ratio", "diagnose_gap", "overfit_tiny", "probe_lr",
     "walk",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which learning rates are too low, good, too high (L63)."""
+"""Which learning rates are too low, good, too high, and which is best (L22, L63)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ...errors import UsageError
 from ...nn import CrossEntropyLoss, Module
 from ...optim import SGD, Optimizer
 from ..curves import CurveVerdict, diagnose_curve
+from ..evaluate import evaluate
 from .finding import Finding, Loss, training_step
 
-__all__ = ["Probe", "probe_lr"]
+__all__ = ["Probe", "calibrate_lr", "probe_lr"]
 
 DECADES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
@@ -151,3 +152,70 @@ def _probe(
     tail = losses[-max(1, len(losses) // 10) :]
     verdict = diagnose_curve(losses) if len(losses) > 1 else "diverging"
     return Probe(lr, verdict, float(np.mean(tail)), tuple(losses))
+
+
+def calibrate_lr(
+    build: Callable[[], Module],
+    sample: Iterable[Any],
+    candidates: Sequence[float] = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0),
+    epochs: int = 1,
+    loss: Loss | None = None,
+    optimizer: Callable[..., Optimizer] = SGD,
+    compile: bool = True,
+) -> float:
+    """Return the learning rate that brings the loss on a small sample down furthest (L22).
+
+    Bottou (2012), *Stochastic gradient descent tricks*, section 5.2: SGD converges at about the
+    same speed whatever the size of the training set is, so its rate γ₀ can be chosen on a sample.
+    Each candidate trains a new model; what counts is the loss on the whole sample afterwards.
+
+    Parameters
+    ----------
+    build : callable
+        ``build()`` gives the same untrained model each time.
+    sample : iterable of (inputs, targets)
+        Some batches of the training data.
+    candidates : sequence of float
+        At least one.
+    epochs : int
+        Passes over the sample, >= 1.
+    loss, optimizer, compile
+        As for `probe_lr`.
+
+    Raises
+    ------
+    UsageError
+        Without candidates, epochs or batches, or if no candidate gives a finite loss.
+
+    Examples
+    --------
+    >>> import itertools
+    >>> import tinygrad_lecture as tg
+    >>> train = tg.data.split_digits().train
+    >>> sample = list(itertools.islice(tg.data.DataLoader(train, 16), 30))
+    >>> def build():
+    ...     layers = tg.nn.Linear(64, 32, rng=0), tg.nn.Tanh(), tg.nn.Linear(32, 10, rng=1)
+    ...     return tg.nn.Sequential(*layers)
+    >>> tg.train.babysit.calibrate_lr(build, sample, [0.01, 0.1, 1.0, 10.0])
+    1.0
+    """
+    batches = list(sample)
+    if not candidates or epochs < 1 or not batches:
+        raise UsageError(
+            "calibrate_lr needs candidates, an epoch and a sample, got"
+            f" {candidates!r}, {epochs} and {len(batches)} batches"
+        )
+    criterion = loss or CrossEntropyLoss()
+    results: dict[float, float] = {}
+    for lr in candidates:
+        model = build().train()
+        take_step = training_step(model, criterion, optimizer(model.parameters(), lr=lr), compile)
+        with np.errstate(all="ignore"):
+            for inputs, targets in (batch for _ in range(epochs) for batch in batches):
+                if not math.isfinite(take_step(inputs, targets).item()):
+                    break
+            results[lr] = evaluate(model, batches, criterion)["loss"]
+    finite = {lr: value for lr, value in results.items() if math.isfinite(value)}
+    if not finite:
+        raise UsageError(f"no candidate of {list(candidates)} gives a finite loss")
+    return min(finite, key=lambda lr: finite[lr])
