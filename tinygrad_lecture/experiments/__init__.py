@@ -34,3 +34,4 @@ from .scale import *  # noqa: F403
 from .searching import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .stack import *  # noqa: F403
+from .stopping import *  # noqa: F403
