@@ -35,3 +35,4 @@ from .searching import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .stack import *  # noqa: F403
 from .stopping import *  # noqa: F403
+from .weight_averages import *  # noqa: F403
