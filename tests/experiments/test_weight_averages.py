@@ -24,7 +24,7 @@ def test_a_copy_of_the_weights_is_no_average(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(weight_averages, "_follow", copied)
     assert not experiments.ema_noise(quick=True, chains=400).holds
-    outcome = experiments.ema_stabilizes(steps=300, quick=True)
+    outcome = experiments.ema_stabilizes(steps=1500, quick=True)
     assert [c.verdict for c in outcome.checks[:2]] == ["fails", "fails"]
 
 
