@@ -9,6 +9,7 @@ whether it holds), notes, and data for a figure.  `claims` lists them by their i
 from __future__ import annotations
 
 from .activations import *  # noqa: F403 - its __all__ names what is public, as for all files here
+from .adaptive import *  # noqa: F403
 from .averaging import *  # noqa: F403
 from .babysitting import *  # noqa: F403
 from .backprop import *  # noqa: F403
