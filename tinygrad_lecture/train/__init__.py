@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from . import babysit, search
 from .archive import load_archive, save_archive
-from .checkpoint import Checkpoint, load_checkpoint
+from .checkpoint import (
+    Checkpoint,
+    CheckpointManager,
+    load_checkpoint,
+    restore_checkpoint,
+    save_checkpoint,
+)
 from .csv_log import MetricsCSV
 from .curves import diagnose_curve, diagnose_gap
 from .ensemble import Ensemble, train_ensemble
 from .evaluate import evaluate, predict
 from .job import Report, load_model, resume_classifier, train_classifier
-from .loop import Best, Callback, DivergenceError, Run, fit
+from .loop import fit
 from .lr_finder import LRRange, lr_range_test
 from .metrics import accuracy, confusion_matrix, format_confusion
 from .progress import Progress, ProgressBar
+from .run import Best, Callback, DivergenceError, Run
+from .scheduling import Scheduling
 from .seeds import ErrorBar, error_bar, over_seeds
 from .settings import Settings
 from .sharpness import sharpness
@@ -24,6 +32,7 @@ __all__ = [
     "Best",
     "Callback",
     "Checkpoint",
+    "CheckpointManager",
     "DivergenceError",
     "Ensemble",
     "ErrorBar",
@@ -33,6 +42,7 @@ __all__ = [
     "ProgressBar",
     "Report",
     "Run",
+    "Scheduling",
     "SerialExecutor",
     "Settings",
     "SnapshotEnsemble",
@@ -54,9 +64,11 @@ __all__ = [
     "lr_range_test",
     "over_seeds",
     "predict",
+    "restore_checkpoint",
     "resume_classifier",
     "run_trials",
     "save_archive",
+    "save_checkpoint",
     "search",
     "sharpness",
     "train_classifier",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .archive import write_atomically
-from .loop import Callback, Run
+from .run import Callback, Run
 
 __all__ = ["MetricsCSV"]
 

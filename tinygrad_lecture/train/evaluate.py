@@ -46,6 +46,14 @@ class RunningMeans:
         """Return the means so far."""
         return {prefix + name: total / self.samples for name, total in self._sums.items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums so far."""
+        return {"samples": self.samples, "sums": dict(self._sums)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the sums that `state_dict` gave."""
+        self.samples, self._sums = int(state["samples"]), dict(state["sums"])
+
 
 def measure(
     output: Any, targets: Any, loss: Any, value: float, metrics: Mapping[str, Metric]

@@ -23,8 +23,9 @@ from .archive import load_archive, save_archive, write_atomically
 from .checkpoint import Checkpoint, load_checkpoint
 from .csv_log import MetricsCSV
 from .evaluate import predict
-from .loop import Callback, DivergenceError, Run, fit
+from .loop import fit
 from .metrics import accuracy, confusion_matrix
+from .run import Callback, DivergenceError, Run
 from .settings import Settings, as_text
 
 __all__ = ["Report", "load_model", "resume_classifier", "train_classifier"]
@@ -263,6 +264,7 @@ def _job(
             callbacks=[*callbacks, MetricsCSV(out / METRICS), Checkpoint(out / CHECKPOINT)],
             resume=state,
             compile=compile,
+            progress=False,  # the caller's callbacks show it
         )
     except DivergenceError as error:
         run, message = error.run, str(error)

@@ -4,194 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
 
 from ..compiler import compile as compiled
+from ..data import DataLoader, Dataset
 from ..engine import debug
 from ..errors import UsageError
 from ..nn import Module
 from ..optim import Optimizer
 from .evaluate import Metric, RunningMeans, evaluate, measure
+from .progress import ProgressBar
+from .run import Best, Callback, DivergenceError, Run
+from .scheduling import Scheduling
+from .state import load_random_state, random_state, undisturbed
 
-__all__ = ["Best", "Callback", "DivergenceError", "Run", "fit"]
+__all__ = ["fit"]
 
-
-class Best(NamedTuple):
-    """The best epoch so far."""
-
-    epoch: int
-    score: float
-    weights: dict[str, Any]
-
-
-@dataclass(eq=False)
-class Run:
-    """A training under way: what `fit` hands to callbacks, and what it returns.
-
-    Attributes
-    ----------
-    model, loss, optimizer, train, validation, metrics
-        What `fit` was called with.
-    epochs : int
-        How many epochs the training is to have in all.
-    monitor, mode
-        Column of `history` that decides which epoch is best, and "min" or "max".
-    epoch, step : int
-        Finished epochs, finished optimizer steps.
-    history : list of dict
-        One row per finished epoch: epoch, step, lr, train_loss, val_loss, metrics.
-    best : Best or None
-        The best epoch, with a copy of its weights.
-    means : RunningMeans
-        Loss and metrics of the epoch under way.
-    reason : str
-        How it ended: "finished", "interrupted", "diverged", or what a callback gave to `stop`.
-    """
-
-    model: Module
-    loss: Callable[[Any, Any], Any]
-    optimizer: Optimizer
-    train: Iterable[Any]
-    validation: Iterable[Any] | None
-    epochs: int
-    metrics: Mapping[str, Metric]
-    monitor: str
-    mode: Literal["min", "max"]
-    callbacks: Sequence[Callback] = ()
-    epoch: int = 0
-    step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: Best | None = None
-    means: RunningMeans = field(default_factory=RunningMeans)
-    reason: str = "running"
-    take_step: Callable[[Any, Any], tuple[Any, Any]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.take_step = self._step
-
-    def _step(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        """Take one training step; return outputs and loss.  A loss of inf or nan moves nothing."""
-        self.optimizer.zero_grad()
-        output = self.model(inputs)
-        value = self.loss(output, targets)
-        if np.isfinite(value):
-            value.backward()
-            self.optimizer.step()
-        return output, value
-
-    def stop(self, reason: str) -> None:
-        """Ask for an end after the current epoch; called by callbacks."""
-        self.reason = reason
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that decides how the training goes on, as a tree of plain data.
-
-        Weights and buffers, optimizer, the state of the training data's shuffling (and of callbacks
-        that have a ``state_dict``), epoch, step, history, best epoch with its weights.
-        """
-        state: dict[str, Any] = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "history": self.history,
-            "best": None if self.best is None else self.best._asdict(),
-        }
-        for name, part in self._stateful().items():
-            state[name] = part.state_dict()
-        return state
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave.
-
-        Raises
-        ------
-        UsageError
-            If a part is missing or does not fit this model, optimizer or data.
-        """
-        try:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            for name, part in self._stateful().items():
-                part.load_state_dict(state[name])
-            self.epoch, self.step = int(state["epoch"]), int(state["step"])
-            self.history = [dict(row) for row in state["history"]]
-            self.best = None if state["best"] is None else Best(**state["best"])
-        except KeyError as error:
-            raise UsageError(f"cannot resume: the saved state has no {error}") from error
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"cannot resume: {error}") from error
-
-    def _stateful(self) -> dict[str, Any]:
-        """Name the loader and the callbacks, as far as they have a state."""
-        parts: dict[str, Any] = {"loader": self.train}
-        for callback in self.callbacks:
-            kind = type(callback).__name__
-            twins = sum(name.startswith(f"callback {kind} ") for name in parts)
-            parts[f"callback {kind} {twins}"] = callback
-        return {name: part for name, part in parts.items() if hasattr(part, "state_dict")}
-
-
-class Callback:
-    """Base of what looks into a training; override what is needed.
-
-    A callback that has ``state_dict()`` and ``load_state_dict()`` is part of each checkpoint.
-
-    Examples
-    --------
-    >>> import tinygrad_lecture as tg
-    >>> class Patience(tg.train.Callback):
-    ...     def on_epoch(self, run):
-    ...         if run.epoch - run.best.epoch >= 3:
-    ...             run.stop("no better epoch for 3 epochs")
-    """
-
-    def on_start(self, run: Run) -> None:
-        """Before the first step, after a resumed state was loaded."""
-
-    def on_step(self, run: Run) -> None:
-        """After each optimizer step; ``run.means`` holds the epoch's means so far."""
-
-    def on_epoch(self, run: Run) -> None:
-        """After each epoch; ``run.history[-1]`` is its row, ``run.best`` is up to date."""
-
-    def on_end(self, run: Run) -> None:
-        """At the end, however it came; the best weights are back in the model."""
-
-
-class DivergenceError(ArithmeticError):
-    """The loss became inf or nan.  ``run`` is the `Run`; the best weights are back in its model."""
-
-    def __init__(self, message: str, run: Run) -> None:
-        super().__init__(message)
-        self.run = run
+ROWS = 1024  # of one batch when nothing is learned from it
 
 
 def fit(
     model: Module,
     loss: Callable[[Any, Any], Any],
     optimizer: Optimizer,
-    train: Iterable[Any],
-    validation: Iterable[Any] | None = None,
+    train_data: Any,
+    validation: Any = None,
     *,
     epochs: int,
+    batch_size: int | None = None,
+    seed: int = 0,
     metrics: Mapping[str, Metric] | None = None,
     monitor: str | None = None,
     mode: Literal["min", "max"] = "min",
     callbacks: Sequence[Callback] = (),
+    scheduler: Any = None,
+    interval: Literal["epoch", "step"] = "epoch",
+    average: Any = None,
     resume: Mapping[str, Any] | None = None,
-    compile: bool = False,
+    restore_best: bool = True,
+    compile: bool = True,
+    progress: bool = True,
 ) -> Run:
     """Train a model, and end with the weights of its best epoch (L13, L16, L18, L43).
 
     Each step: clear gradients, forward, loss, ``backward()``, ``optimizer.step()``.  After each
     epoch the validation data are measured.  However the training ends - epochs done, a callback,
-    Ctrl-C, a loss that is not finite - the model holds the weights of the best finished epoch
-    afterwards; a nan is never better.  Before the first finished epoch, Ctrl-C leaves the weights
-    as they are, and a diverging loss brings back those before training.
+    Ctrl-C, an error, a loss that is not finite - the model holds the weights of the best finished
+    epoch afterwards; a nan is never better, and weights that hold one are never kept.  Before the
+    first finished epoch, Ctrl-C leaves the weights as they are, and a diverging loss brings back
+    those before training.
 
     Parameters
     ----------
@@ -201,12 +65,18 @@ def fit(
         ``loss(model(inputs), targets)`` gives a scalar Value.
     optimizer : Optimizer
         Over the model's parameters.
-    train : iterable of (inputs, targets)
-        Run through once per epoch; a `DataLoader` shuffles anew each time.
-    validation : iterable of (inputs, targets), optional
+    train_data : iterable of (inputs, targets), Dataset, or pair of arrays
+        An iterable is run through once per epoch; a `DataLoader` shuffles anew each time.  A
+        Dataset, or the tuple ``(X, y)``, is cut into batches of ``batch_size``.
+    validation : as ``train_data``, optional
         Decides which epoch is best; without it the training loss does.
     epochs : int
         Epochs in all, resumed ones included; >= 0.
+    batch_size : int, optional
+        For a Dataset or pair: rows in a batch, shuffled by ``seed``; None is all rows at once, the
+        gradient descent of L16.
+    seed : int
+        Of the order of samples, if ``batch_size`` is given.
     metrics : dict of str to callable, optional
         ``{"accuracy": accuracy}`` adds columns ``train_accuracy`` and ``val_accuracy``.
     monitor : str, optional
@@ -214,14 +84,26 @@ def fit(
     mode : {"min", "max"}
         Whether small or large is better; of equal epochs the first is best.
     callbacks : sequence of Callback
-        Called in this order.
-    compile : bool, default False
-        Compile the step (`tinygrad_lecture.compile`): several times faster for small networks, and
-        the same to rounding.  It is recorded once per batch size; model and loss must not change
-        anything but parameters, buffers and what the optimizer keeps.
+        Called in this order, those that save the state last.
+    scheduler : object with ``step()``, optional
+        Of `tinygrad_lecture.optim.lr_scheduler`; one whose ``step`` needs a metric gets the
+        monitored number.
+    interval : {"epoch", "step"}
+        When ``scheduler.step()`` is called: after each epoch, or after each step of the optimizer.
+    average : AveragedModel, optional
+        Updated after each step (L40); it is validated, and its weights are kept, in place of the
+        model's.
     resume : dict, optional
         What `load_checkpoint` gave: training goes on from there, bit for bit as if it had never
         ended.
+    restore_best : bool, default True
+        False leaves the weights of the last step, unless the loss diverged.
+    compile : bool, default True
+        Compile the step (`tinygrad_lecture.compile`): several times faster for small networks, and
+        the same to rounding.  It is recorded once per batch size; model and loss must not change
+        anything but parameters, buffers and what the optimizer keeps.
+    progress : bool, default True
+        Show progress on stderr, if that is a terminal.
 
     Returns
     -------
@@ -231,8 +113,8 @@ def fit(
     Raises
     ------
     UsageError
-        For epochs below 0, no training batches, a monitor that is no column, or a state that does
-        not fit.
+        For epochs below 0, no training batches, a monitor that is no column, an unknown mode or
+        interval, or a state that does not fit.
     DivergenceError
         At the first loss that is not finite, naming epoch, batch, step and the first op that gave a
         non-finite number.
@@ -243,7 +125,7 @@ def fit(
     >>> X, y = tg.data.xor(signed=True)
     >>> model = tg.nn.Sequential(tg.nn.Linear(2, 8, rng=0), tg.nn.Tanh(), tg.nn.Linear(8, 2, rng=1))
     >>> optimizer = tg.optim.SGD(model.parameters(), lr=0.5)
-    >>> run = tg.train.fit(model, tg.nn.CrossEntropyLoss(), optimizer, [(X, y)], epochs=100)
+    >>> run = tg.train.fit(model, tg.nn.CrossEntropyLoss(), optimizer, (X, y), epochs=100)
     >>> run.reason, run.history[-1]["train_loss"] < 0.1
     ('finished', True)
     """
@@ -251,55 +133,70 @@ def fit(
         raise UsageError(f"fit: epochs must be at least 0, got {epochs}")
     if mode not in ("min", "max"):
         raise UsageError(f'fit: mode is "min" or "max", got {mode!r}')
+    all_callbacks = list(callbacks)
+    if scheduler is not None:
+        all_callbacks.insert(0, Scheduling(scheduler, interval))
+    if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
+        all_callbacks.append(ProgressBar())
     run = Run(
-        model, loss, optimizer, train, validation, epochs, dict(metrics or {}),
-        monitor or ("train_loss" if validation is None else "val_loss"), mode, tuple(callbacks),
+        model, loss, optimizer, _batches(train_data, batch_size, seed),
+        None if validation is None else _batches(validation, ROWS, None), epochs,
+        dict(metrics or {}), monitor or ("train_loss" if validation is None else "val_loss"), mode,
+        sorted(all_callbacks, key=lambda callback: callback.last), average,
     )  # fmt: skip
     if compile:
         run.take_step = compiled(run._step)
     if resume is not None:
         run.load_state_dict(resume)
     initial = model.state_dict()
-    failure: DivergenceError | None = None
+    started: list[Callback] = []
     try:
         for callback in run.callbacks:
+            started.append(callback)
             callback.on_start(run)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told below
+        with np.errstate(all="ignore"):  # what is not finite is told below
             while run.epoch < run.epochs and run.reason == "running":
                 _epoch(run)
         if run.reason == "running":
             run.reason = "finished"
     except KeyboardInterrupt:
         run.reason = "interrupted"
-    except DivergenceError as error:
-        run.reason, failure = "diverged", error
-    if run.best is not None:
-        model.load_state_dict(run.best.weights)
-    elif failure is not None:
-        model.load_state_dict(initial)
-    for callback in run.callbacks:
-        callback.on_end(run)
-    if failure is not None:
-        raise failure
+    except DivergenceError:
+        run.reason = "diverged"
+        raise
+    except BaseException:
+        run.reason = "failed"
+        raise
+    finally:
+        if run.best is not None and (restore_best or run.reason == "diverged"):
+            model.load_state_dict(run.best.weights)
+        elif run.reason == "diverged":
+            model.load_state_dict(initial)
+        for callback in started:
+            callback.on_end(run)
     return run
+
+
+def _batches(data: Any, batch_size: int | None, seed: int | None) -> Iterable[Any]:
+    """Cut whole data into batches; without a seed in their order."""
+    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], tuple):
+        data = Dataset(*data)
+    if isinstance(data, Dataset):
+        shuffle = seed is not None and batch_size is not None
+        return DataLoader(data, batch_size or len(data), shuffle=shuffle, seed=seed or 0)
+    batches: Iterable[Any] = data
+    return batches
 
 
 def _epoch(run: Run) -> None:
     run.model.train()
-    run.means = RunningMeans()
-    for batch, (inputs, targets) in enumerate(run.train, start=1):
-        output, value = run.take_step(inputs, targets)
-        number = value.item()
-        if not math.isfinite(number):
-            raise DivergenceError(
-                f"the loss is {number} at step {run.step + 1} (epoch {run.epoch + 1}, batch"
-                f" {batch}): {_first_bad_op(run, inputs, targets)}",
-                run,
-            )
-        run.step += 1
-        run.means.add(len(targets), measure(output, targets, run.loss, number, run.metrics))
-        for callback in run.callbacks:
-            callback.on_step(run)
+    batches = iter(run.train)
+    if run.batch == 0:
+        run.means = RunningMeans()
+        run.mark_data()
+    for inputs, targets in islice(batches, run.batch, None):
+        run.inputs, run.targets = inputs, targets
+        _step(run)
     if not run.means.samples:
         raise UsageError("fit: the training data gave no batches")
     row = {
@@ -308,28 +205,63 @@ def _epoch(run: Run) -> None:
         "lr": float(run.optimizer.param_groups[0]["lr"]),
     }
     row.update(run.means.result("train_"))
+    kept = run.model if run.average is None else run.average.module
     if run.validation is not None:
-        measured = evaluate(run.model, run.validation, run.loss, run.metrics)
+        measured = evaluate(kept, run.validation, run.loss, run.metrics)
         row.update((f"val_{name}", number) for name, number in measured.items())
-    if run.monitor not in row:
-        raise UsageError(f"fit: monitor is one of {', '.join(row)}; got {run.monitor!r}")
-    score = row[run.monitor]
-    better = run.best is None or (
-        score < run.best.score if run.mode == "min" else score > run.best.score
-    )
     run.history.append(row)
-    run.epoch += 1
-    if math.isfinite(score) and better:
-        run.best = Best(run.epoch, score, run.model.state_dict())
+    run.epoch, run.batch = run.epoch + 1, 0
+    run.mark_data()
+    score = run.score
+    if math.isfinite(score) and (run.best is None or run.better(score, run.best.score)):
+        weights = kept.state_dict()
+        if all(np.isfinite(array).all() for array in weights.values()):
+            run.best = Best(run.epoch, score, weights)
     for callback in run.callbacks:
         callback.on_epoch(run)
 
 
-def _first_bad_op(run: Run, inputs: Any, targets: Any) -> str:
-    """Run the step again with `debug`, which raises at the first op that is not finite."""
+def _step(run: Run) -> None:
+    for callback in run.callbacks:
+        callback.on_batch(run)
+    chance = random_state(run.model, run.loss)
+    output, value = run.take_step(run.inputs, run.targets)
+    number = value.item()
+    if not math.isfinite(number):
+        cause = _first_bad(run, chance)
+        raise DivergenceError(
+            f"the loss is {number} at step {run.step + 1} (epoch {run.epoch + 1}, batch"
+            f" {run.batch + 1}): {cause}",
+            run,
+            cause,
+        )
+    run.step += 1
+    run.batch += 1
+    run.means.add(len(run.targets), measure(output, run.targets, run.loss, number, run.metrics))
+    if run.average is not None:
+        run.average.update_parameters(run.model)
+    for callback in run.callbacks:
+        callback.on_step(run)
+
+
+def _first_bad(run: Run, chance: Mapping[str, Any]) -> str:
+    """Name what was not finite first, by a second run of the step with the same random numbers."""
+    for name, parameter in run.model.named_parameters():
+        if not np.isfinite(parameter.data).all():
+            return (
+                f"parameter {name} was not finite any more after step {run.step}; try a smaller"
+                " learning rate, or clip the gradients"
+            )
+    for name, array in (("inputs", run.inputs), ("targets", run.targets)):
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+            bad = np.argwhere(~np.isfinite(array))
+            if len(bad):
+                place = ", ".join(map(str, bad[0]))
+                return f"the {name} of the batch hold {array[tuple(bad[0])]} at [{place}]"
     try:
-        with debug():
-            run.loss(run.model(inputs), targets)
+        with undisturbed(run.model, run.loss), debug():
+            load_random_state(chance, run.model, run.loss)
+            run.loss(run.model(run.inputs), run.targets).backward()
     except FloatingPointError as error:
         return str(error)
     return "try a smaller learning rate"

@@ -10,7 +10,7 @@ from collections.abc import Sized
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from .loop import Callback, Run
+from .run import Callback, Run
 
 __all__ = ["Progress", "ProgressBar"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import UsageError
 from ..nn import Module
 from .ensemble import Combine, Ensemble
-from .loop import Callback, Run
+from .run import Callback, Run
 
 __all__ = ["SnapshotEnsemble"]
 

@@ -14,8 +14,9 @@ from ..data import DataLoader, Dataset, Splits, load
 from ..errors import UsageError
 from ..optim import SGD
 from .job import ROWS, _mean_and_std, build
-from .loop import Run, fit
+from .loop import fit
 from .metrics import accuracy
+from .run import Run
 from .space import Distribution, integers, loguniform, uniform
 
 __all__ = ["SPACE", "ClassifierTrial", "classifier", "parameter_space", "train_quietly"]
@@ -94,7 +95,7 @@ def train_quietly(
         metrics={"accuracy": accuracy},
         monitor=f"val_{measure}",
         mode="min" if measure == "loss" else "max",
-        compile=True,
+        progress=False,
     )
 
 
