@@ -26,6 +26,7 @@ from .seeds import ErrorBar, error_bar, over_seeds
 from .settings import Settings
 from .sharpness import sharpness
 from .snapshots import SnapshotEnsemble
+from .stopping import EarlyStopping, Patience
 from .trials import SerialExecutor, TrialError, WorkerDeathError, local_processes, run_trials
 
 __all__ = [
@@ -34,10 +35,12 @@ __all__ = [
     "Checkpoint",
     "CheckpointManager",
     "DivergenceError",
+    "EarlyStopping",
     "Ensemble",
     "ErrorBar",
     "LRRange",
     "MetricsCSV",
+    "Patience",
     "Progress",
     "ProgressBar",
     "Report",
