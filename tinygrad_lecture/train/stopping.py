@@ -202,7 +202,7 @@ class Patience(_Stopping):
     >>> [patience.step(i, score) for i, score in ((100, 1.0), (150, 0.9), (160, 0.899))]
     [False, False, False]
     >>> patience.patience, patience.best_at
-    (300, 160)
+    (300.0, 160)
     >>> patience.step(299, 1.0), patience.step(300, 1.0)
     (False, True)
 
