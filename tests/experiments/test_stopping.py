@@ -1,4 +1,4 @@
-"""Checkpoints and early stopping (L42, L43): claims notice what is not saved, and what is not kept."""
+"""Checkpoints and early stopping (L42, L43): claims notice what is not saved or not kept."""
 
 from __future__ import annotations
 
@@ -44,3 +44,27 @@ def test_the_last_weights_are_not_the_best(monkeypatch: pytest.MonkeyPatch) -> N
     name = "share of seeds with a best test NLL of at most 0.6 times the last"
     assert outcome[name].verdict == "fails"
     assert outcome["the weights are those of the lowest validation loss"].verdict == "fails"
+
+
+class EveryGain(train.Patience):
+    """Patience that takes any gain for a significant one."""
+
+    def __init__(self, initial: int) -> None:
+        super().__init__(initial, threshold=1.0)
+
+
+class Tripled(train.Patience):
+    def __init__(self, initial: int) -> None:
+        super().__init__(initial, increase=3.0)
+
+
+@pytest.mark.parametrize(
+    ("patience", "check"),
+    [
+        (EveryGain, "stops at, gains of 0.1 % at 100 to 103"),
+        (Tripled, "stops at, a significant gain at 150"),
+    ],
+)
+def test_another_patience_is_seen(patience: Any, check: str) -> None:
+    outcome = experiments.patience_rule(patience=patience, seeds=1, steps=100)
+    assert outcome[check].verdict == "fails"
