@@ -19,6 +19,7 @@ from .job import Report, load_model, resume_classifier, train_classifier
 from .loop import fit
 from .lr_finder import LRRange, lr_range_test
 from .metrics import accuracy, confusion_matrix, format_confusion
+from .monitor import Monitor, analyze, look
 from .progress import Progress, ProgressBar
 from .run import Best, Callback, DivergenceError, Run
 from .scheduling import Scheduling
@@ -40,6 +41,7 @@ __all__ = [
     "ErrorBar",
     "LRRange",
     "MetricsCSV",
+    "Monitor",
     "Patience",
     "Progress",
     "ProgressBar",
@@ -52,6 +54,7 @@ __all__ = [
     "TrialError",
     "WorkerDeathError",
     "accuracy",
+    "analyze",
     "babysit",
     "confusion_matrix",
     "diagnose_curve",
@@ -64,6 +67,7 @@ __all__ = [
     "load_checkpoint",
     "load_model",
     "local_processes",
+    "look",
     "lr_range_test",
     "over_seeds",
     "predict",
