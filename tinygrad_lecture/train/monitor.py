@@ -98,7 +98,8 @@ def look(model: nn.Module, loss: Callable[[Any, Any], Any], inputs: Any, targets
 
 def _measure(name: str, module: nn.Module, output: NDArray[Any], adjoint: Any) -> Row:
     weight = getattr(module, "weight", None)
-    gradient = weight.grad if isinstance(weight, nn.Parameter) else None
+    weight = weight if isinstance(weight, nn.Parameter) else None
+    gradient = None if weight is None else weight.grad
     arrays = [x for x in (output, adjoint, gradient) if x is not None]
     act, back = _finite(output), None if adjoint is None else _finite(adjoint)
     row: Row = {
@@ -110,7 +111,7 @@ def _measure(name: str, module: nn.Module, output: NDArray[Any], adjoint: Any) -
         "grad_std": None if back is None or not back.size else float(back.std()),
         "dead_fraction": None,
         "saturated_fraction": None,
-        "weight_norm": float(np.linalg.norm(weight.data)) if gradient is not None else None,
+        "weight_norm": None if weight is None else float(np.linalg.norm(weight.data)),
         "weight_grad_norm": None if gradient is None else float(np.linalg.norm(_finite(gradient))),
         "nonfinite": sum(int(np.count_nonzero(~np.isfinite(x))) for x in arrays),
     }
@@ -124,8 +125,9 @@ def _measure(name: str, module: nn.Module, output: NDArray[Any], adjoint: Any) -
 
 
 def _finite(x: Any) -> NDArray[Any]:
-    array = np.asarray(x)
-    return array[np.isfinite(array)]
+    array: NDArray[Any] = np.asarray(x)
+    finite: NDArray[Any] = array[np.isfinite(array)]
+    return finite
 
 
 class Monitor(Callback):
