@@ -22,6 +22,7 @@ from .learning_rate import *  # noqa: F403
 from .minibatch import *  # noqa: F403
 from .modules import *  # noqa: F403
 from .momentum import *  # noqa: F403
+from .monitoring import *  # noqa: F403
 from .nonlinearities import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .outcome import *  # noqa: F403
