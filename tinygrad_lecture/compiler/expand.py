@@ -23,7 +23,7 @@ INTEGER = np.dtype(np.intp)
 
 def expand(program: Program) -> Program:
     """Return the program with composite rows of arrays written out."""
-    if not any(_concerns(program, i) for i in range(len(program))):
+    if not any(program.shape) or not any(_concerns(program, i) for i in range(len(program))):
         return program
     _masks_as_numbers(program)
     writer = _Writer(program)

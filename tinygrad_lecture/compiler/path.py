@@ -22,7 +22,7 @@ from ..engine.value import Value, leaf, new, next_number
 from .execute import Executable
 from .explain import explain, figures
 from .memory import KEPT
-from .program import Program, rows_of
+from .program import Operands, Program, rows_of
 from .record import Recording
 from .source import source
 from .straight import StraightCode
@@ -98,7 +98,7 @@ class Path:
     ) -> None:
         self.recording, self.program = recording, program
         self.function, self.exact = function, exact
-        self.recorded_ops = sum(1 for args in recording.program.args if args)
+        self.recorded_ops = int((Operands.of(recording.program.args).first >= 0).sum())
         self.build_seconds: dict[str, float] = {}
         self.calls = self.fallbacks = self.moves = 0
         outputs = list(program.outputs)

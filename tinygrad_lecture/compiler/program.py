@@ -16,16 +16,21 @@ scalar ones; `plan` gives every result a place in memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Gather", "Place", "Program", "ProgramError", "Slot", "View", "strides_of", "verify"]
+__all__ = [
+    "Gather", "Operands", "Place", "Program", "ProgramError", "Slot", "View", "strides_of",
+    "verify",
+]  # fmt: skip
 
 Shape = tuple[int, ...]
+Ints = NDArray[np.int64]
 FLOAT = np.dtype(np.float64)
 
 
@@ -68,6 +73,59 @@ class ProgramError(AssertionError):
     """A pass made a program that does not hold together: a fault of the compiler."""
 
 
+class Operands(Sequence[tuple[int, ...]]):
+    """The operands of many rows, as a column that NumPy can go through at once.
+
+    Attributes
+    ----------
+    first, second : ndarray of int
+        -1 where there is none.
+    more : dict of int to tuple
+        All operands of the rows that have more than two.
+    """
+
+    def __init__(self, first: Ints, second: Ints, more: dict[int, tuple[int, ...]]) -> None:
+        self.first, self.second, self.more = first, second, more
+
+    @classmethod
+    def of(cls, args: Sequence[tuple[int, ...]]) -> Operands:
+        """Return the operands of a program, which may be of this kind already."""
+        if isinstance(args, Operands):
+            return args
+        ends = [(ids[0] if ids else -1, ids[1] if len(ids) > 1 else -1) for ids in args]
+        first, second = np.array(ends, np.int64).reshape(-1, 2).T
+        more = {i: ids for i, ids in enumerate(args) if len(ids) > 2}
+        return cls(first.copy(), second.copy(), more)
+
+    def taken(self, rows: Ints, where: Ints) -> Operands:
+        """Return the operands of some rows, after row i became ``where[i]`` (and -1 stays -1)."""
+        more = {
+            k: tuple(where[list(self.more[i])].tolist())
+            for k, i in (enumerate(rows.tolist()) if self.more else ())
+            if i in self.more
+        }
+        return Operands(where[self.first[rows]], where[self.second[rows]], more)
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        for i, (a, b) in enumerate(zip(self.first.tolist(), self.second.tolist(), strict=True)):
+            yield (a, b) if b >= 0 and i not in self.more else self._rare(i, a)
+
+    def __getitem__(self, i: Any) -> Any:
+        a, b = int(self.first[i]), int(self.second[i])
+        return (a, b) if b >= 0 and i not in self.more else self._rare(i, a)
+
+    def __setitem__(self, i: int, ids: tuple[int, ...]) -> None:
+        self.first[i], self.second[i] = (*ids, -1, -1)[:2]
+        if len(ids) > 2:
+            self.more[i] = ids
+
+    def _rare(self, i: int, a: int) -> tuple[int, ...]:
+        return self.more.get(i) or ((a,) if a >= 0 else ())
+
+
 @dataclass
 class Program:
     """Columns of instructions, and which results leave the program.
@@ -76,8 +134,9 @@ class Program:
     ----------
     op : list of str
         "input" (its parameter ``cell`` says where from), "draw", "const", or a name of an op.
-    args, params : list
-        Operands (see the module) and parameters of each row.
+    args : list of tuple, or Operands
+        Operands (see the module) of each row.
+    params : list of dict
     shape, dtype : list
         Of each result.
     count : list of int
@@ -93,7 +152,7 @@ class Program:
     """
 
     op: list[str] = field(default_factory=list)
-    args: list[tuple[Any, ...]] = field(default_factory=list)
+    args: Any = field(default_factory=list)
     params: list[dict[str, Any]] = field(default_factory=list)
     shape: list[Shape] = field(default_factory=list)
     dtype: list[np.dtype[Any]] = field(default_factory=list)
@@ -133,16 +192,17 @@ class Program:
             other.note[i],
         )  # fmt: skip
 
-    def only(self, rows: list[int], args: list[tuple[Any, ...]]) -> Program:
+    def only(self, rows: list[int], args: Sequence[tuple[Any, ...]]) -> Program:
         """Return a program of some of the rows, with new operands."""
+        pick = itemgetter(*rows) if len(rows) > 1 else lambda column: [column[i] for i in rows]
         return Program(
-            [self.op[i] for i in rows],
+            list(pick(self.op)),
             args,
-            [self.params[i] for i in rows],
-            [self.shape[i] for i in rows],
-            [self.dtype[i] for i in rows],
-            [self.count[i] for i in rows],
-            [self.note[i] for i in rows],
+            list(pick(self.params)),
+            list(pick(self.shape)),
+            list(pick(self.dtype)),
+            list(pick(self.count)),
+            list(pick(self.note)),
         )
 
     def size(self, i: int) -> int:

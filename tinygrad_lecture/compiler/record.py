@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,13 @@ from ..engine import nest
 from ..engine.guard import unguarded
 from ..engine.recording import DETACH, Cell, Draw, Recorder, RecordingError
 from ..engine.sweep import parameters
-from ..engine.value import Value
-from .program import FLOAT, Program, Slot
+from ..engine.value import Value, next_number
+from .program import FLOAT, Ints, Operands, Program, Slot
 
 __all__ = ["Recording", "run_traced", "take_down", "traced_params"]
+
+_NUMBER = attrgetter("_n")
+_NAME = attrgetter("_op.name")
 
 
 @dataclass
@@ -35,6 +38,9 @@ class Recording:
     outputs : list of (Cell, row or constant)
         What is written to places outside.
     guards : list of (row, outcome, site)
+    draws : list of (row, Draw)
+    nodes, rows : list
+        The recorded Values, in the order in which they were made, and the row of each.
     """
 
     recorder: Recorder
@@ -44,12 +50,12 @@ class Recording:
     outputs: list[tuple[Cell, int, Any]]
     guards: list[tuple[int, bool, tuple[str, int]]]
     draws: list[tuple[int, Draw]]
-    values: dict[int, Value]
-    row_of: dict[int, int]
+    nodes: list[Value]
+    rows: list[int]
 
     def forget(self) -> None:
         """Let the graph go: what runs the program needs to know places alone."""
-        self.values, self.row_of = {}, {}
+        self.nodes, self.rows = [], []
         self.program = Program()
         self.recorder.forget()
 
@@ -85,17 +91,15 @@ def take_down(recorder: Recorder) -> Recording:
     wanted += [v for v in recorder.outputs.values() if isinstance(v, Value)]
     wanted += [guard.value for guard in recorder.guards]
     resolve = _Resolver(recorder)
-    wanted = [resolve(v, v._n + 1) for v in wanted]
-    nodes = _collect(wanted, resolve)
-    program = Program()
-    writer = _Writer(program, recorder, resolve)
-    writer.write(nodes)
-    row_of = writer.row_of
-    drawn = {draw.value._n: draw for draw in recorder.draws}
+    graph = _Graph(recorder.start, resolve)
+    graph.collect([resolve(v, v._n + 1) for v in wanted])
+    writer = _Writer(recorder, graph)
+    writer.write()
+    program, nodes = writer.program, writer.nodes
 
     def row(v: Any) -> tuple[int, Any]:
         if isinstance(v, Value):
-            return row_of[resolve(v, v._n + 1)._n], None
+            return writer.row(resolve(v, v._n + 1)), None
         return -1, v
 
     tracked = _tracked(nodes, recorder) if any(isinstance(v, Value) for v in leaves) else set()
@@ -108,28 +112,29 @@ def take_down(recorder: Recorder) -> Recording:
     program.outputs = [i for i, _ in results if i >= 0]
     program.outputs += [i for _, i, _ in outputs if i >= 0]
     program.outputs += [i for i, _, _ in guards]
-    draws = [(row_of[n], draw) for n, draw in drawn.items() if n in row_of]
-    return Recording(recorder, program, results, structure, outputs, guards, draws, nodes, row_of)
+    draws = [(writer.row(d.value), d) for d in recorder.draws if graph.place(d.value) >= 0]
+    return Recording(
+        recorder, program, results, structure, outputs, guards, draws, nodes, writer.rows
+    )
 
 
-def _tracked(nodes: dict[int, Value], recorder: Recorder) -> set[int]:
+def _tracked(nodes: list[Value], recorder: Recorder) -> set[int]:
     """Return the numbers of what an eager call gives as a Value.
 
     That is what depends, not detached, on a leaf of the user.
     """
     found: set[int] = set()
-    if all(v._a is not None or n in recorder.sources for n, v in nodes.items()):
+    if all(v._n in recorder.sources for v in nodes if v._a is None):
         return found
-    for n in sorted(nodes):
-        v = nodes[n]
+    for v in nodes:
         if v._a is None:
-            if n not in recorder.sources:
-                found.add(n)
+            if v._n not in recorder.sources:
+                found.add(v._n)
         elif type(v._p) is float:
             if v._a._n in found or (v._q is not None and v._b._n in found):
-                found.add(n)
+                found.add(v._n)
         elif any(v._a[i]._n in found for i in v._q):
-            found.add(n)
+            found.add(v._n)
     return found
 
 
@@ -159,39 +164,107 @@ def traced_params(params: Any) -> list[Value]:
     return []
 
 
-def _collect(roots: list[Value], resolve: _Resolver) -> dict[int, Value]:
-    """Return all Values that the roots are made of, detached ones included, by number."""
-    nodes = {v._n: v for v in roots}
-    stack = list(nodes.values())
-    bindings = resolve.bindings
-    while stack:
-        v = stack.pop()
-        if v._a is None:
-            continue
-        if type(v._p) is float:
-            below: Any = (v._a,) if v._q is None else (v._a, v._b)
-        else:
-            below = [a for a in v._a if isinstance(a, Value)]
-            if v._b:
-                below += traced_params(v._b)
-        for a in below:
-            if bindings and a._n in bindings:
-                a = resolve(a, v._n)
-            if a._n not in nodes:
-                nodes[a._n] = a
-                stack.append(a)
-    return nodes
+class _Graph:
+    """All Values behind some, detached ones included.
+
+    What was recorded has running numbers, and so its place in lists; the k-th Value from outside
+    has the place -2 - k, and -1 stands for none.  What a record of a scalar op says about its
+    operands is taken down in the same walk, as places.
+    """
+
+    def __init__(self, start: int, resolve: _Resolver) -> None:
+        self.start, self.resolve = start, resolve
+        n = next_number() - start
+        self.made: list[Any] = [None] * n
+        self.outside: list[Value] = []
+        self.places: dict[int, int] = {}
+        self.first, self.second = [-1] * n, [-1] * n
+        self.constants: list[float] = []
+        self.constant_of: list[int] = []  # places of the ops that have these as second operand
+        self.turned: list[int] = []  # places of those that have them as first operand
+
+    def place(self, v: Value) -> int:
+        """Return the place of a Value; -1 if it does not belong to the graph."""
+        at = v._n - self.start
+        if at < 0:
+            return self.places.get(v._n, -1)
+        return at if self.made[at] is not None else -1
+
+    def _come_from_outside(self, v: Value) -> int:
+        if v._a is not None:
+            raise RecordingError(
+                "the function uses a Value that was computed outside of it, by "
+                f"{v._op.name}: compute it inside, or pass it as an argument, or take v.detach()"
+            )
+        if v._n not in self.places:
+            self.outside.append(v)
+            self.places[v._n] = -1 - len(self.outside)
+        return self.places[v._n]
+
+    def collect(self, roots: list[Value]) -> None:
+        """Find everything behind the roots.
+
+        Raises
+        ------
+        RecordingError
+            If one of them was computed before the recording.
+        """
+        made, start, resolve = self.made, self.start, self.resolve
+        first, second, bindings = self.first, self.second, self.resolve.bindings
+        stack = list(roots)
+        pop, push = stack.pop, stack.append
+        while stack:
+            v = pop()
+            at = v._n - start
+            if at < 0:
+                self._come_from_outside(v)
+                continue
+            while made[at] is None:  # along first operands, most of which are new
+                made[at] = v
+                a, b = v._a, v._b
+                if a is None:
+                    break
+                if type(v._p) is not float:
+                    below = [x for x in a if isinstance(x, Value)] + traced_params(b or None)
+                    stack += [resolve(x, v._n) for x in below]
+                    break
+                if v._q is not None:
+                    if bindings:
+                        b = resolve(b, v._n)
+                    to = b._n - start
+                    if to < 0:
+                        to = self._come_from_outside(b)
+                    elif made[to] is None:
+                        push(b)
+                    second[at] = to
+                elif b is not None:
+                    if type(b) is tuple:
+                        self.turned.append(at)
+                        b = b[0]
+                    self.constants.append(b)
+                    self.constant_of.append(at)
+                if bindings:
+                    a = resolve(a, v._n)
+                to = a._n - start
+                if to < 0:
+                    first[at] = self._come_from_outside(a)
+                    break
+                first[at] = to
+                v, at = a, to
 
 
 class _Writer:
-    """Writes Values down as rows."""
+    """Writes Values down as rows: scalar ops in long runs, all else one by one."""
 
-    def __init__(self, program: Program, recorder: Recorder, resolve: _Resolver) -> None:
-        self.program, self.recorder, self.resolve = program, recorder, resolve
-        self.row_of: dict[int, int] = {}
+    def __init__(self, recorder: Recorder, graph: _Graph) -> None:
+        self.recorder, self.graph, self.resolve = recorder, graph, graph.resolve
+        self.program = Program()
+        self.row_at = np.full(len(graph.made) + len(graph.outside) + 1, -1)  # by place
         self.constants: dict[Any, int] = {}
         self.cells = {v._n: cell for cell, v in recorder.inputs.items()}
         self.drawn = {draw.value._n: draw for draw in recorder.draws}
+        self.nodes: list[Value] = []
+        self.rows: list[int] = []
 
     def constant(self, x: Any) -> int:
         """Return the row of a constant."""
@@ -204,61 +277,65 @@ class _Writer:
         array = np.asarray(x)
         return self.program.add("const", (), {"value": array}, array.shape, array.dtype, 0)
 
-    def write(self, nodes: dict[int, Value]) -> None:
-        """Write Values down, in the order in which they were recorded."""
-        row_of, program, resolve, constant = self.row_of, self.program, self.resolve, self.constant
-        rebound = bool(resolve.bindings)
-        op, args = program.op.append, program.args.append
-        pending = 0
-        numbers = sorted(nodes)
-        for n in itertools.takewhile(self.recorder.start.__gt__, numbers):
-            if nodes[n]._a is not None:
-                raise RecordingError(
-                    "the function uses a Value that was computed outside of it, by "
-                    f"{nodes[n]._op.name}: compute it inside, or pass it as an argument, or take "
-                    "v.detach()"
-                )
-        for v in nodes.values():  # constants come first, so that they do not interrupt the rest
-            b = v._b
-            if type(v._p) is float and v._a is not None:
-                if type(b) is float:
-                    constant(b)
-                elif type(b) is tuple:
-                    constant(b[0])
-        row = len(program)
-        for n in numbers:
-            v = nodes[n]
-            if type(v._p) is not float or v._a is None:
-                self._fill(pending)
-                pending = 0
-                row_of[n] = self._leaf(v) if v._a is None else self._record(v)
-                row = len(program)
-                continue
-            a, b = v._a, v._b
-            i = row_of[resolve(a, n)._n if rebound else a._n]
-            if b is None:
-                args((i,))
-            elif type(b) is tuple:
-                args((constant(b[0]), i))
-            elif type(b) is float:
-                args((i, constant(b)))
-            else:
-                args((i, row_of[resolve(b, n)._n if rebound else b._n]))
-            op(v._op.name)
-            row_of[n] = row
-            row += 1
-            pending += 1
-        self._fill(pending)
+    def row(self, v: Value) -> int:
+        """Return the row of a Value."""
+        return int(self.row_at[self.graph.place(v)])
 
-    def _fill(self, pending: int) -> None:
-        """Complete the columns of scalar ops, which all look alike."""
-        if pending:
-            program = self.program
-            program.params.extend([{}] * pending)
-            program.shape.extend([()] * pending)
-            program.dtype.extend([FLOAT] * pending)
-            program.count.extend([1] * pending)
-            program.note.extend([""] * pending)
+    def operand(self, a: Value, v: Value) -> int:
+        """Return the row of what `a` stood for when `v` used it."""
+        return self.row(self.resolve(a, v._n))
+
+    def write(self) -> None:
+        """Write all nodes down, in the order in which they were recorded."""
+        graph, program, row_at = self.graph, self.program, self.row_at
+        constants = self._constants()
+        for v in sorted(graph.outside, key=_NUMBER):
+            row_at[graph.place(v)] = self._leaf(v)
+        here = np.flatnonzero(np.array([v is not None for v in graph.made], bool))
+        nodes = [graph.made[at] for at in here.tolist()]
+        first = np.array(graph.first, np.int64)
+        scalar = first[here] != -1
+        done = 0
+        for k in [*np.flatnonzero(~scalar).tolist(), len(nodes)]:
+            if run := k - done:
+                row_at[here[done:k]] = np.arange(len(program), len(program) + run)
+                program.op += map(_NAME, nodes[done:k])
+                program.args += [()] * run
+                program.params += [{}] * run
+                program.shape += [()] * run
+                program.dtype += [FLOAT] * run
+                program.count += [1] * run
+                program.note += [""] * run
+            if k < len(nodes):
+                v = nodes[k]
+                row_at[here[k]] = self._leaf(v) if v._a is None else self._record(v)
+            done = k + 1
+        self._scalar_operands(here[scalar], first, constants)
+        self.nodes = [*sorted(graph.outside, key=_NUMBER), *nodes]
+        self.rows = [*(self.row(v) for v in self.nodes[: -len(nodes)]), *row_at[here].tolist()]
+
+    def _constants(self) -> Ints:
+        """Write the constants among the operands of scalar ops; return the row of each.
+
+        They come first, so that they do not interrupt the rest.
+        """
+        values = self.graph.constants
+        bits = np.array(values, float).view(np.int64)  # 0.0 and -0.0, and each nan, are their own
+        _, start, which = np.unique(bits, return_index=True, return_inverse=True)
+        rows = np.empty(len(start), np.int64)
+        for k in np.argsort(start).tolist():
+            rows[k] = self.constant(values[start[k]])
+        return rows[which.reshape(-1)]
+
+    def _scalar_operands(self, at: Ints, first: Ints, constants: Ints) -> None:
+        """Fill in the operands of the scalar ops at these places."""
+        graph, row_at = self.graph, self.row_at
+        a, b = row_at[first], row_at[np.array(graph.second, np.int64)]
+        b[graph.constant_of] = constants
+        turned = graph.turned
+        a[turned], b[turned] = b[turned], a[turned]
+        args = self.program.args = Operands.of(self.program.args)
+        args.first[row_at[at]], args.second[row_at[at]] = a[at], b[at]
 
     def _leaf(self, v: Value) -> int:
         data, recorder = v._data, self.recorder
@@ -275,10 +352,9 @@ class _Writer:
 
     def _record(self, v: Value) -> int:
         if v._op is DETACH:
-            a = self.resolve(v._a[0], v._n)
-            return self.row_of[a._n]
+            return self.operand(v._a[0], v)
         args = tuple(
-            self.row_of[self.resolve(a, v._n)._n] if isinstance(a, Value) else self.constant(x)
+            self.operand(a, v) if isinstance(a, Value) else self.constant(x)
             for a, x in zip(v._a, v._p, strict=True)
         )
         params = parameters(v)
@@ -297,7 +373,7 @@ class _Writer:
 
     def _slots(self, params: Any, v: Value, start: int, extra: list[int]) -> Any:
         if isinstance(params, Value):
-            extra.append(self.row_of[self.resolve(params, v._n)._n])
+            extra.append(self.operand(params, v))
             return Slot(start + len(extra) - 1)
         if isinstance(params, dict):
             return {k: self._slots(x, v, start, extra) for k, x in params.items()}

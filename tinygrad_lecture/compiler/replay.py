@@ -108,12 +108,10 @@ def read_cell(cell: Cell, flat: list[Any]) -> Any:
 def interpret(recording: Recording, flat: list[Any]) -> dict[int, Any]:
     """Run the recorded ops one by one; return the result of each row."""
     out: dict[int, Any] = {}
-    values, row_of = recording.values, recording.row_of
     program = recording.program
     drawn = {i: np.random.default_rng(d.rng).random(d.shape) for i, d in recording.draws}
     with np.errstate(all="ignore"):
-        for n in sorted(values):
-            v, i = values[n], row_of[n]
+        for v, i in zip(recording.nodes, recording.rows, strict=True):
             if i in out:
                 continue
             x: Any

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Program
+from .program import Ints, Operands, Program
 
 __all__ = ["drop_unused", "simplify"]
 
@@ -21,112 +21,111 @@ TURNED = {
     "greater_equal": "less_equal",
 }  # fmt: skip
 SAME = {"identity", "reshape", "broadcast_to", "astype", "transpose"}
+RULED = (
+    "add", "subtract", "multiply", "divide", "power", "square", "sqrt", *TURNED,
+)  # fmt: skip
+ADD, SUBTRACT, MULTIPLY = range(3)
+EITHER = {ADD, MULTIPLY}
+OTHER = -1
 
 
 def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[int]]:
     """Return a simpler program, and the new row of each old one."""
+    op, params = program.op, program.params
+    n = len(op)
+    args = program.args = Operands.of(program.args)
+    first, second = args.first, args.second
+    plain = np.array([not s and not p for s, p in zip(program.shape, params, strict=True)], bool)
+    scalar = plain & (first >= 0)  # of which there may be very many
+    scalar[list(args.more)] = False
+    names = {name: k for k, name in enumerate(dict.fromkeys([*RULED, *op]))}
+    code = np.fromiter(map(names.__getitem__, op), np.int64, n)
+    alias = _rules(program, scalar, names, code, exact)
+    same = np.arange(n + 1)
+    same[:n][alias >= 0] = alias[alias >= 0]
+    while (same[same] != same).any():
+        same = same[same]
+    first, second = same[first], np.where(second < 0, n, same[second])
+    alone = np.zeros(n, bool) if exact else _partial_sums(args, code < 2, program.outputs)
+    todo = np.flatnonzero((scalar & (alias < 0) & ~alone) | (~scalar & (args.first >= 0)))
+    code[~scalar] = OTHER
+    rep = list(range(n + 1))
     found: dict[Any, int] = {}
-    op, args, params, shape = program.op, program.args, program.params, program.shape
-    rep = list(range(len(op)))
-    zeros, ones, powers = _constants(program)
-    partial = [False] * len(op) if exact else _partial_sums(program)
-    for i, name in enumerate(op):
-        ids = args[i]
-        if not ids:
-            continue
-        if len(ids) == 2:
-            a, b = rep[ids[0]], rep[ids[1]]
-            if params[i] or shape[i]:
-                ids = (a, b)
-            else:  # a scalar op, of which there may be very many
-                if name == "multiply":
-                    if exact and (a in ones or b in ones):
-                        rep[i] = b if a in ones else a
-                        continue
-                    ids = (a, b) if a < b else (b, a)
-                elif name == "add":
-                    if (a in zeros or b in zeros) and not exact:
-                        rep[i] = b if a in zeros else a
-                        continue
-                    ids = (a, b) if a < b else (b, a)
-                elif name == "power" and not exact and b in powers:
-                    exponent = powers[b]
-                    if exponent == 1.0:
-                        rep[i] = a
-                        continue
-                    op[i] = name = "multiply" if exponent == 2.0 else "sqrt"
-                    args[i] = ids = (a, a) if exponent == 2.0 else (a,)
-                    rep[i] = found.setdefault((name, *ids) if exponent != 2.0 else (name, ids), i)
-                    continue
-                elif name in TURNED and a > b:  # x > y and y < x are the same question
-                    op[i] = name = TURNED[name]
-                    a, b = b, a
-                    ids = (a, b)
-                else:
-                    ids = (a, b)
-                    if (name == "subtract" and b in zeros) or (name == "divide" and b in ones):
-                        rep[i] = a
-                        continue
-                args[i] = (a, b)
-                if not partial[i]:
-                    rep[i] = found.setdefault((name, ids), i)
-                continue
-        elif name == "square" and not exact and not shape[i]:
-            a = rep[ids[0]]
-            op[i], args[i] = "multiply", (a, a)
-            rep[i] = found.setdefault(("multiply", (a, a)), i)
-            continue
+    known = found.setdefault
+    columns = (todo, first[todo], second[todo], code[todo])
+    for i, a, b, kind in zip(*(column.tolist() for column in columns), strict=True):
+        if kind == OTHER:
+            args[i] = ids = tuple([rep[same[a]] for a in args[i]])
+            row = _same(program, i, op[i], ids, exact)
+            if row is None:
+                other = _key(op[i], ids, params[i])
+                row = i if other is None else known(other, i)
         else:
-            ids = tuple([rep[a] for a in ids])
-        args[i] = ids
-        if shape[i] or params[i]:
-            same = _same(program, i, name, ids, exact)
-            if same is not None:
-                rep[i] = same
-                continue
-        key = _key(name, ids, params[i])
-        if key is not None:
-            rep[i] = found.setdefault(key, i)
-    program.outputs = [rep[i] for i in program.outputs]
+            a, b = rep[a], rep[b]
+            if a > b and kind in EITHER:
+                a, b = b, a
+            row = known((a * n + b) * 256 + kind, i)
+        if row != i:
+            rep[i] = row
+    new = np.array(rep)[same]
+    chosen = np.flatnonzero(scalar)
+    args.first[chosen] = new[args.first[chosen]]
+    args.second[chosen] = np.where(args.second[chosen] < 0, -1, new[args.second[chosen]])
+    program.outputs = new[program.outputs].tolist() if program.outputs else []
     kept, position = drop_unused(program)
-    return kept, [position[j] for j in rep]
+    return kept, [position[j] for j in new[:n].tolist()]
 
 
-def _partial_sums(program: Program) -> list[bool]:
+def _rules(program: Program, scalar: Any, names: dict[str, int], code: Ints, exact: bool) -> Ints:
+    """Apply what follows from constant operands of scalar ops; return which row one repeats."""
+    op, first, second = program.op, program.args.first, program.args.second
+    value = np.full(len(op) + 1, np.nan)  # the last one is of no operand
+    for i in [i for i, name in enumerate(op) if name == "const" and program.shape[i] == ()]:
+        value[i] = program.params[i]["value"]
+    left, right = value[first], value[second]
+
+    def rows(name: str, mask: Any = True) -> Ints:
+        return np.flatnonzero(scalar & (code == names[name]) & mask)
+
+    alias = np.full(len(op), -1)
+    rules = [("subtract", right, 0.0, first), ("divide", right, 1.0, first)]
+    if exact:
+        rules += [("multiply", right, 1.0, first), ("multiply", left, 1.0, second)]
+    else:
+        rules += [("add", right, 0.0, first), ("add", left, 0.0, second)]
+        rules += [("power", right, 1.0, first)]
+    for name, constant, neutral, other in rules:
+        chosen = rows(name, constant == neutral)
+        alias[chosen] = other[chosen]
+
+    def rename(chosen: Ints, new: str, x: Ints, y: Any) -> None:
+        first[chosen], second[chosen] = x[chosen], y if type(y) is int else y[chosen]
+        code[chosen] = names[new]
+        for i in chosen.tolist():
+            op[i] = new
+
+    for name, turned in TURNED.items():  # x > y and y < x are the same question
+        rename(rows(name, first > second), turned, second, first)
+    if not exact:
+        rename(rows("power", right == 0.5), "sqrt", first, -1)
+        rename(rows("power", right == 2.0), "multiply", first, first)
+        rename(rows("square"), "multiply", first, first)
+    return alias
+
+
+def _partial_sums(args: Operands, adding: Any, outputs: list[int]) -> Any:
     """Tell which scalar additions only feed one other addition.
 
     These are left alone: where data repeat, two sums may begin alike, and with a common beginning
     they would no longer look like the others of their kind.
     """
-    op = program.op
-    uses = [0] * len(op)
-    summed = [False] * len(op)
-    for name, ids in zip(op, program.args, strict=True):
-        adding = name == "add" or name == "subtract"
-        for a in ids:
-            uses[a] += 1
-            summed[a] = adding
-    for i in program.outputs:
-        uses[i] += 2
-    return [
-        n == 1 and inner and (name == "add" or name == "subtract")
-        for n, inner, name in zip(uses, summed, op, strict=True)
-    ]
-
-
-def _constants(program: Program) -> tuple[set[int], set[int], dict[int, float]]:
-    """Return the rows of the scalar constants 0 and 1, and of exponents that are simple."""
-    zeros, ones, powers = set(), set(), {}
-    for i, name in enumerate(program.op):
-        if name == "const" and program.shape[i] == ():
-            value = program.params[i]["value"]
-            if value == 0.0:
-                zeros.add(i)
-            elif value == 1.0:
-                ones.add(i)
-            if value in (0.5, 1.0, 2.0):
-                powers[i] = value
-    return zeros, ones, powers
+    n = len(args)
+    rest = [*(i for ids in args.more.values() for i in ids[2:]), *outputs, *outputs]
+    read = np.concatenate([args.first, args.second, np.array(rest, np.int64)])
+    uses = np.bincount(read + 1, minlength=n + 1)[1:]
+    summed = np.zeros(n + 1, bool)
+    summed[args.first[adding]] = summed[args.second[adding]] = True
+    return adding & (uses == 1) & summed[:n]
 
 
 def _same(program: Program, i: int, name: str, ids: tuple[int, ...], exact: bool) -> int | None:
@@ -189,18 +188,22 @@ def _frozen(x: Any) -> Any:
 
 def drop_unused(program: Program) -> tuple[Program, list[int]]:
     """Return the program without rows that no output needs, and the new row of each old one."""
-    used = [False] * len(program)
+    args = Operands.of(program.args)
+    more = args.more
+    used = bytearray(len(args) + 1)  # the last one is of no operand
     for i in program.outputs:
-        used[i] = True
-    args = program.args
-    for i in range(len(program) - 1, -1, -1):
+        used[i] = 1
+    rows = range(len(args) - 1, -1, -1)
+    columns = (args.first[::-1].tolist(), args.second[::-1].tolist())
+    for i, a, b in zip(rows, *columns, strict=True):
         if used[i]:
-            for a in args[i]:
-                used[a] = True
-    kept = [i for i, keep in enumerate(used) if keep]
-    where = [-1] * len(program)
-    for j, i in enumerate(kept):
-        where[i] = j
-    new = program.only(kept, [tuple([where[a] for a in args[i]]) for i in kept])
-    new.outputs = [where[i] for i in program.outputs]
-    return new, where
+            used[a] = used[b] = 1
+            if i in more:
+                for c in more[i]:
+                    used[c] = 1
+    kept = np.flatnonzero(np.frombuffer(used, np.uint8)[:-1])
+    where = np.full(len(program) + 1, -1)
+    where[kept] = np.arange(len(kept))
+    new = program.only(kept.tolist(), args.taken(kept, where))
+    new.outputs = where[program.outputs].tolist() if program.outputs else []
+    return new, where[:-1].tolist()

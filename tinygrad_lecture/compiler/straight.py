@@ -81,6 +81,7 @@ class StraightCode:
 
     def _write(self) -> None:
         program = self.program
+        program.args = list(program.args)  # read one by one
         sources = [i for i, args in enumerate(program.args) if not args]
         rest = [i for i, args in enumerate(program.args) if args]
         part = {i: k // STATEMENTS for k, i in enumerate(rest)}
