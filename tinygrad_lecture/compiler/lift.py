@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contract import Part, SumClass
-from .program import FLOAT, Gather, Program, View, rows_of, strides_of
+from .program import FLOAT, Gather, Operands, Program, View, rows_of, strides_of
 from .sums import Sums
 from .views import as_view, through, viewed
 
@@ -51,28 +51,31 @@ class Lifter:
         self.old = program
         self.new = Program()
         n = len(program)
+        args = program.args = Operands.of(program.args)
         self.base = np.full(n, -1, np.int64)  # array row that holds a scalar, -1: not yet
         self.offset = np.zeros(n, np.int64)
-        arrays = any(program.shape)
-        self.scalar = [
-            shape == ()
-            and not params
-            and bool(args)
-            and dtype == FLOAT
-            and not (arrays and any(program.shape[a] for a in args))
-            for shape, params, args, dtype in zip(
-                program.shape, program.params, program.args, program.dtype, strict=True
-            )
-        ]
-        self.whole: dict[int, Any] = {}  # operand that an array row became: an int or a View
-        self.is_const = np.zeros(n, bool)
+        array = np.array([bool(shape) for shape in program.shape], bool)
+        loose = np.array(
+            [d == FLOAT and not p for d, p in zip(program.dtype, program.params, strict=True)], bool
+        )
+        third = np.full(n, -1, np.int64)
+        for i, ids in args.more.items():
+            third[i] = ids[2]
+        self.columns = (args.first, args.second, third)
+        from_array = [(column >= 0) & array[column] for column in self.columns]
+        self.scalar = ~array & loose & (args.first >= 0) & ~np.any(from_array, axis=0)
+        names, code = program.codes(("const", "input", "power"))
+        self.is_const = ~array & (code == names["const"])
         self.value = np.zeros(n)
+        constants = np.flatnonzero(self.is_const).tolist()
+        self.value[constants] = [program.params[i]["value"] for i in constants]
+        self.inputs = np.flatnonzero(~array & (code == names["input"]))
+        powers = np.flatnonzero((code == names["power"]) & self.is_const[args.second])
+        self.kind = code  # what to lift together: of one op, and with one exponent
+        self.kind[powers] = len(names) + args.second[powers]
+        self.whole: dict[int, Any] = {}  # operand that an array row became: an int or a View
         self.size = n
         self.goal = self._goals()
-        self.columns = tuple(
-            np.array([ids[k] if len(ids) > k else -1 for ids in program.args], np.int64)
-            for k in range(3)
-        )
         self.made: dict[float, int] = {}
         self.ones: dict[int, Ints] = {}
         self.arrays: set[int] = set()
@@ -83,21 +86,17 @@ class Lifter:
     def run(self) -> Program | None:
         """Lift level by level."""
         old = self.old
-        self._constants()
         self._sources()
-        self.sums = Sums(old, self.scalar, self.is_const.tolist(), self.value.tolist())
+        self.sums = Sums(old, self.scalar, self.is_const, self.value)
         levels = self.sums.levels()
         if not any(old.shape) and len(old) < NARROW * len(levels):
             return None
-        self.sums.flatten(levels)
         for rows in levels:
-            scalars = [i for i in rows if self.scalar[i]]
-            if scalars:
-                self._level(scalars)
-            if len(scalars) < len(rows):
-                for i in rows:
-                    if not self.scalar[i]:
-                        self._array(i)
+            scalar = self.scalar[rows]
+            if scalar.any():
+                self._level(rows[scalar])
+            for i in rows[~scalar].tolist():
+                self._array(i)
         self.new.outputs = [self._output(i) for i in old.outputs]
         return _multiples_together(self.new)
 
@@ -115,24 +114,16 @@ class Lifter:
                 goal[list(old.args[i])] = old.params[i]["places"]
         return goal
 
-    def _constants(self) -> None:
-        for i, name in enumerate(self.old.op):
-            if name == "const" and self.old.shape[i] == ():
-                self.is_const[i] = True
-                self.value[i] = self.old.params[i]["value"]
-
     def _sources(self) -> None:
         """Put all scalar inputs into one row, in the order in which they were made."""
         old, new = self.old, self.new
-        scalars = [i for i, name in enumerate(old.op) if name == "input" and old.shape[i] == ()]
+        scalars = self.inputs.tolist()
         if scalars:
             cells = [old.params[i]["cell"] for i in scalars]
             row = new.add("inputs", (), {"cells": cells}, (len(scalars),), count=0,
                           note=f"{len(scalars)} scalar inputs")  # fmt: skip
             self.base[scalars] = row
             self.offset[scalars] = np.arange(len(scalars))
-
-    # ---------------------------------------------------------------------------- sums
 
     # -------------------------------------------------------------------------- operands
 
@@ -168,27 +159,21 @@ class Lifter:
 
     # ----------------------------------------------------------------------------- a level
 
-    def _level(self, rows: list[int]) -> None:
+    def _level(self, rows: Ints) -> None:
         """Lift the scalar ops of one level."""
-        kinds: dict[Any, list[int]] = defaultdict(list)
-        summed = []
-        op, args, is_const = self.old.op, self.old.args, self.is_const
-        for i in rows:
-            if i in self.sums:
-                summed.append(i)
-            elif op[i] == "power" and is_const[args[i][1]]:
-                kinds["power", float(self.value[args[i][1]])].append(i)
-            else:
-                kinds[op[i], None].append(i)
-        for (name, _), members in kinds.items():
-            self._elementwise(name, np.array(members))
-        if summed:
-            self._sums(summed)
+        summed = self.sums.here[rows]
+        others = rows[~summed]
+        others = others[np.argsort(self.kind[others], kind="stable")]
+        for members in np.split(others, np.flatnonzero(np.diff(self.kind[others])) + 1):
+            if members.size:
+                self._elementwise(self.old.op[members[0]], members)
+        if summed.any():
+            self._sums(rows[summed])
 
     def _elementwise(self, name: str, members: Ints) -> None:
         """Lift scalar ops of one name, split by where their operands come from if that pays."""
-        arity = len(self.old.args[members[0]])
-        args = np.stack([column[members] for column in self.columns[:arity]], axis=1)
+        columns = [column[members] for column in self.columns]
+        args = np.stack([column for column in columns if column[0] >= 0], axis=1)
         bases = np.where(self.is_const[args], -2, self.base[args])
         classes: list[Ints] = []
         rest = np.arange(len(members))
@@ -239,11 +224,11 @@ class Lifter:
 
     # ------------------------------------------------------------------------------- sums
 
-    def _sums(self, members: list[int]) -> None:
+    def _sums(self, members: Ints) -> None:
         """Lift the sums of one level: classes of like sums, then what is irregular."""
         sums = self.sums
-        lengths = np.array([sums.count[i] for i in members])
-        start = sums.start[members[0]]
+        lengths = sums.count[members]
+        start = int(sums.start[members[0]])
         part = slice(start, start + int(lengths.sum()))
         c, f, g = sums.c[part], sums.f[part], sums.g[part]
         owner = np.repeat(np.arange(len(members)), lengths)
@@ -261,20 +246,19 @@ class Lifter:
             f, g = np.where(swap, g, f), np.where(swap, f, g)
             left, right = np.where(swap, right, left), np.where(swap, left, right)
         key = left * (len(self.new) + 3) + right
-        rows = np.array(members)
         which = _classes(owner, key, len(members))[owner]
         sizes = np.bincount(which)
         small = (sizes > 0) & (sizes < SMALL)
         if small.sum() > 2:
             chosen = np.flatnonzero(small[which])
-            self._pooled(rows, owner[chosen], c[chosen], f[chosen], g[chosen])
+            self._pooled(members, owner[chosen], c[chosen], f[chosen], g[chosen])
             big = np.flatnonzero(sizes >= SMALL)
         else:
             big = np.flatnonzero(sizes)
         for k in big:
             terms = np.flatnonzero(which == k)
             who = np.unique(owner[terms])
-            self._class(rows[who], key[terms], c[terms], f[terms], g[terms])
+            self._class(members[who], key[terms], c[terms], f[terms], g[terms])
 
     def ones_below(self, factors: Ints) -> Ints | None:
         """Return a 1 for each row of factors, put below the column of a matrix that they are.

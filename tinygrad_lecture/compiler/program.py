@@ -16,7 +16,7 @@ scalar ones; `plan` gives every result a place in memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -105,6 +105,12 @@ class Operands(Sequence[tuple[int, ...]]):
             if i in self.more
         }
         return Operands(where[self.first[rows]], where[self.second[rows]], more)
+
+    def uses(self, outputs: Sequence[int]) -> Ints:
+        """Return how often each row is read; being an output counts twice."""
+        rest = [*(i for ids in self.more.values() for i in ids[2:]), *outputs, *outputs]
+        read = np.concatenate([self.first, self.second, np.array(rest, np.int64)])
+        return np.bincount(read + 1, minlength=len(self) + 1)[1:]
 
     def __len__(self) -> int:
         return len(self.first)
@@ -204,6 +210,11 @@ class Program:
             list(pick(self.count)),
             list(pick(self.note)),
         )
+
+    def codes(self, names: Iterable[str] = ()) -> tuple[dict[str, int], Ints]:
+        """Return a number for each name of an op, those of `names` first, and each row's."""
+        numbers = {name: k for k, name in enumerate(dict.fromkeys([*names, *self.op]))}
+        return numbers, np.fromiter(map(numbers.__getitem__, self.op), np.int64, len(self))
 
     def size(self, i: int) -> int:
         """Return the number of elements of a result."""

@@ -38,8 +38,7 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
     plain = np.array([not s and not p for s, p in zip(program.shape, params, strict=True)], bool)
     scalar = plain & (first >= 0)  # of which there may be very many
     scalar[list(args.more)] = False
-    names = {name: k for k, name in enumerate(dict.fromkeys([*RULED, *op]))}
-    code = np.fromiter(map(names.__getitem__, op), np.int64, n)
+    names, code = program.codes(RULED)
     alias = _rules(program, scalar, names, code, exact)
     same = np.arange(n + 1)
     same[:n][alias >= 0] = alias[alias >= 0]
@@ -119,13 +118,9 @@ def _partial_sums(args: Operands, adding: Any, outputs: list[int]) -> Any:
     These are left alone: where data repeat, two sums may begin alike, and with a common beginning
     they would no longer look like the others of their kind.
     """
-    n = len(args)
-    rest = [*(i for ids in args.more.values() for i in ids[2:]), *outputs, *outputs]
-    read = np.concatenate([args.first, args.second, np.array(rest, np.int64)])
-    uses = np.bincount(read + 1, minlength=n + 1)[1:]
-    summed = np.zeros(n + 1, bool)
+    summed = np.zeros(len(args) + 1, bool)
     summed[args.first[adding]] = summed[args.second[adding]] = True
-    return adding & (uses == 1) & summed[:n]
+    return adding & (args.uses(outputs) == 1) & summed[:-1]
 
 
 def _same(program: Program, i: int, name: str, ids: tuple[int, ...], exact: bool) -> int | None:

@@ -1,35 +1,21 @@
 """Part of `lift`: chains of scalar additions become sums of terms.
 
 A term is coefficient · factor · factor.  Products that are used once, multiples and negatives are
-taken into the sums that use them.
+taken into the sums that use them.  All rows are looked at together: who is taken in by whom makes
+a forest, and a term belongs to the root above it, times the coefficients on the way.
 """
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
+from numpy.typing import NDArray
 
-from .program import Program
+from .program import Ints, Program
 
 __all__ = ["Sums"]
 
-LONG = 512
-"""Sums of more terms are not multiplied out: a chain of such would take quadratic time."""
-
-
-def _has_inverse(x: float) -> bool:
-    """Whether to divide by x is, to rounding, to multiply by its inverse."""
-    return 1e-300 < abs(x) < 1e300
-
-
-Terms = list[tuple[float, int, int]]
-"""The terms of a sum: coefficient, first factor, second factor; -1 where there is none."""
-
-
-def _is_multiple(terms: Terms) -> bool:
-    """Whether a sum is a coefficient times one thing."""
-    return len(terms) == 1 and terms[0][2] < 0 <= terms[0][1]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class Sums:
@@ -38,161 +24,148 @@ class Sums:
     Parameters
     ----------
     program : Program
-    scalar : list of bool
+    scalar : ndarray of bool
         Which rows are scalar ops.
-    is_const, value : list
+    is_const, value : ndarray
         Which rows are constants, and what they are.
 
     Attributes
     ----------
-    terms : dict of int to list
-        Terms by row, of all sums that are left.
+    here : ndarray of bool
+        Which rows are sums that are left.
     c, f, g : ndarray
-        Coefficients, first and second factors of all terms, after `flatten`.
-    start, count : dict of int to int
+        Coefficients, first and second factors of all terms; -1 where there is none.  After
+        `levels` they lie level by level and sum by sum, in the order of the program.
+    start, count : ndarray of int
         Where the terms of a row begin in these, and how many there are.
     """
 
-    def __init__(
-        self, program: Program, scalar: list[bool], is_const: list[bool], value: list[float]
-    ) -> None:
-        self.old, self.scalar, self.is_const, self.value = program, scalar, is_const, value
-        self.terms: dict[int, Terms] = {}
-        self._find()
+    def __init__(self, program: Program, scalar: Mask, is_const: Mask, value: Floats) -> None:
+        self.program = program
+        n = len(program)
+        first, second = program.args.first, program.args.second
+        names, code = program.codes()
 
-    def __contains__(self, row: int) -> bool:
-        return row in self.terms
+        def op(name: str) -> Mask:
+            return scalar & (code == names.get(name, -1))
 
-    def _find(self) -> None:
-        """Turn chains of additions into sums; `terms` holds those that remain."""
-        old = self.old
-        op, args = old.op, old.args
-        n = len(old)
-        uses = [0] * n
-        for ids in args:
-            for a in ids:
-                uses[a] += 1
-        for i in old.outputs:
-            uses[i] += 2
-        sums, is_const, values = self.terms, self.is_const, self.value
-        known_sum = sums.get
+        left, right = is_const[first], is_const[second] & (second >= 0)
+        multiply, two = op("multiply"), op("add") | op("subtract")
+        negative = op("negative")
+        size = np.abs(value[second])  # to divide by one that is neither tiny nor huge is, to
+        divided = op("divide") & right & (size > 1e-300) & (size < 1e300)  # rounding, to multiply
+        times = multiply & (left | right)
+        product = multiply & ~times
+        pure = negative | times | divided  # a coefficient times one operand
+        linear = pure | two
 
-        def include(terms: Terms, sign: float, a: int, *, scaling: bool = False) -> None:
-            known = known_sum(a)
-            if known is None:
-                terms.append((sign * values[a], -1, -1) if is_const[a] else (sign, a, -1))
-            elif _is_multiple(known) or (
-                uses[a] == 1
-                and (not scaling or all(b < 0 for _, _, b in known))
-                and (sign == 1.0 or len(known) <= LONG)
-            ):
-                terms += known if sign == 1.0 else [(sign * c, f, g) for c, f, g in known]
-            else:
-                terms.append((sign, a, -1))
+        # An edge leads from a linear op to an operand, with a coefficient.
+        operand = np.where(times & ~right, second, first)
+        c = np.where(negative, -1.0, 1.0)
+        c[times] = np.where(right, value[second], value[first])[times]
+        c[divided] = 1.0 / value[second[divided]]
+        at, pairs = np.flatnonzero(linear), np.flatnonzero(two)
+        to = np.concatenate([operand[at], second[pairs]])
+        position = np.repeat([0, 1], [len(at), len(pairs)])
+        c = np.concatenate([c[at], np.where(code[pairs] == names.get("subtract", -1), -1.0, 1.0)])
+        at = np.concatenate([at, pairs])
 
-        for i, scalar in enumerate(self.scalar):
-            if not scalar:
-                continue
-            name, ids = op[i], args[i]
-            if name == "multiply":
-                a, b = ids
-                if is_const[a] or is_const[b]:
-                    terms: Terms = []
-                    c, x = (values[b], a) if is_const[b] else (values[a], b)
-                    include(terms, c, x, scaling=True)
-                    sums[i] = terms
-                    continue
-                c = 1.0
-                known = known_sum(a)
-                while known is not None and _is_multiple(known):
-                    if uses[a] != 1 and known[0][0] != 1.0:
-                        break
-                    c *= known[0][0]
-                    a = known[0][1]
-                    known = known_sum(a)
-                known = known_sum(b)
-                while known is not None and _is_multiple(known):
-                    if uses[b] != 1 and known[0][0] != 1.0:
-                        break
-                    c *= known[0][0]
-                    b = known[0][1]
-                    known = known_sum(b)
-                sums[i] = [(c, a, b)]
-            elif name == "add" or name == "subtract":
-                a, b = ids
-                known = known_sum(a)
-                if known is not None and uses[a] == 1:
-                    terms = known  # taken over whole: a chain of n additions costs n steps
-                    del sums[a]
-                else:
-                    terms = []
-                    include(terms, 1.0, a)
-                include(terms, 1.0 if name == "add" else -1.0, b)
-                sums[i] = terms
-            elif name == "negative":
-                terms = []
-                include(terms, -1.0, ids[0])
-                sums[i] = terms
-            elif name == "divide" and is_const[ids[1]] and _has_inverse(values[ids[1]]):
-                terms = []
-                include(terms, 1.0 / values[ids[1]], ids[0], scaling=True)
-                sums[i] = terms
+        # What is used once, by an addition, is taken in; by a multiple only if no products are in
+        # it: c·(a·b + …) stays as it is.
+        once = program.args.uses(program.outputs) == 1
+        inner = once[to] & (linear | product)[to]
+        above, factor = np.arange(n), np.ones(n)
+        chosen = np.flatnonzero(inner & ~(times | divided)[at])
+        above[to[chosen]] = at[chosen]
+        carrying = np.zeros(n, bool)
+        carrying[_chased(above, factor)[0][product]] = True
+        taken = inner & ~((times | divided)[at] & carrying[to])
+        chosen = np.flatnonzero(taken)
+        above[to[chosen]], factor[to[chosen]] = at[chosen], c[chosen]
+        below = np.zeros(n, np.int64)
+        below[to[chosen]] = position[chosen]
+        root, scale = _chased(above, factor)
+        alone = above == np.arange(n)
 
-    def levels(self) -> list[list[int]]:
+        # A multiple is never an operand: what it is a multiple of, is.
+        link, times_it = np.arange(n), np.ones(n)
+        chosen = np.flatnonzero(pure[at])
+        link[at[chosen]], times_it[at[chosen]] = to[chosen], c[chosen]
+        end, multiple_of = _chased(link, times_it)
+        multiple = pure & alone[end] & ~is_const[end]
+
+        free = np.flatnonzero(~taken)
+        at, to, c, position = at[free], to[free], c[free] * scale[at[free]], position[free]
+        c *= np.where(multiple[to], multiple_of[to], np.where(is_const[to], value[to], 1.0))
+        f = np.where(is_const[to], -1, np.where(multiple[to], end[to], to))
+        p = np.flatnonzero(product)
+        factors = []
+        coefficient = scale[p]
+        for x in (first[p], second[p]):
+            known = multiple[x] & (once[x] | (multiple_of[x] == 1.0))
+            coefficient = coefficient * np.where(known, multiple_of[x], 1.0)
+            factors.append(np.where(known, end[x], x))
+        self.c = np.concatenate([c, coefficient])
+        self.f = np.concatenate([f, factors[0]])
+        self.g = np.concatenate([np.full(len(free), -1), factors[1]])
+        self._root = np.concatenate([root[at], root[p]])
+        self._order = np.concatenate([2 * at + position, 2 * above[p] + below[p]])
+        self.here = (linear | product) & alone
+
+    def levels(self) -> list[Ints]:
         """Return the rows that are still read, by their longest path from the inputs."""
-        old, sums, args = self.old, self.terms, self.old.args
-        n = len(old)
-        needed = bytearray(n + 1)  # one more, for the factor -1
-        for i in old.outputs:
+        program, args = self.program, self.program.args
+        n = len(program)
+        others = np.flatnonzero(~self.here & (args.first >= 0))
+        more = [(a, i) for i, ids in args.more.items() for a in ids[2:]]
+        rest = np.array(more, np.int64).reshape(-1, 2).T
+        source = np.concatenate([args.first[others], args.second[others], self.f, self.g, rest[0]])
+        target = np.concatenate([others, others, self._root, self._root, rest[1]])
+        real = np.flatnonzero(source >= 0)
+        real = real[np.argsort(target[real], kind="stable")]
+        source, target = source[real], target[real]
+        needed = bytearray(n)
+        for i in program.outputs:
             needed[i] = 1
-        for i in range(n - 1, -1, -1):
+        for a, i in zip(source[::-1].tolist(), target[::-1].tolist(), strict=True):
             if needed[i]:
-                terms = sums.get(i)
-                if terms is None:
-                    for a in args[i]:
-                        needed[a] = 1
-                else:
-                    for _, a, b in terms:
-                        needed[a] = needed[b] = 1
-        level = [0] * (n + 1)
-        by_level: list[list[int]] = [[]]
-        shape, op = old.shape, old.op
-        for i, ids in enumerate(args):
-            if not needed[i]:
-                continue
-            if not ids:
-                if shape[i] or op[i] == "draw":  # scalar inputs have their place already
-                    by_level[0].append(i)
-                continue
-            terms = sums.get(i)
-            at = 0
-            if terms is None:
-                for a in ids:
-                    if level[a] > at:
-                        at = level[a]
-            else:
-                for _, a, b in terms:
-                    if level[a] > at:
-                        at = level[a]
-                    if level[b] > at:
-                        at = level[b]
-            at += 1
-            level[i] = at
-            if at >= len(by_level):
-                by_level.append([])
-            by_level[at].append(i)
-        return [rows for rows in by_level if rows]
+                needed[a] = 1
+        read = np.frombuffer(needed, np.uint8).astype(bool)
+        kept = read[target]
+        level = (args.first >= 0).astype(np.int64).tolist()
+        for a, i in zip(source[kept].tolist(), target[kept].tolist(), strict=True):
+            if level[a] >= level[i]:
+                level[i] = level[a] + 1
+        at = np.array(level)
+        self._lay_out(at, read)
+        # Scalar inputs have their place already.
+        placed = [bool(s) or op == "draw" for s, op in zip(program.shape, program.op, strict=True)]
+        rows = np.flatnonzero(read & ((args.first >= 0) | np.array(placed, bool)))
+        rows = rows[np.argsort(at[rows], kind="stable")]
+        return np.split(rows, np.flatnonzero(np.diff(at[rows])) + 1) if len(rows) else []
 
-    def flatten(self, levels: list[list[int]]) -> None:
-        """Lay the terms of all sums end to end, level by level."""
-        sums = self.terms
-        order = [i for rows in levels for i in rows if i in sums]
-        terms = [sums[i] for i in order]
-        lengths = np.array([len(t) for t in terms], np.int64)
-        ends = np.cumsum(lengths)
-        self.start = dict(zip(order, (ends - lengths).tolist(), strict=True))
-        self.count = dict(zip(order, lengths.tolist(), strict=True))
-        numbers = itertools.chain.from_iterable(itertools.chain.from_iterable(terms))
-        flat = np.fromiter(numbers, np.float64, 3 * int(lengths.sum())).reshape(-1, 3)
-        self.c = flat[:, 0].copy()
-        self.f, self.g = flat[:, 1].astype(np.int64), flat[:, 2].astype(np.int64)
+    def _lay_out(self, level: Ints, read: Mask) -> None:
+        kept = np.flatnonzero(read[self._root])
+        root = self._root[kept]
+        kept = kept[np.lexsort((self._order[kept], level[root] * len(level) + root))]
+        self.c, self.f, self.g = self.c[kept], self.f[kept], self.g[kept]
+        root = self._root[kept]
+        self.count = np.bincount(root, minlength=len(level))
+        begin = np.flatnonzero(np.diff(root, prepend=-1))
+        self.start = np.zeros(len(level), np.int64)
+        self.start[root[begin]] = begin
+
+
+def _chased(above: Ints, factor: Floats) -> tuple[Ints, Floats]:
+    """Return the end of each row's way up, and the product of the factors on it.
+
+    Each round doubles the steps that are made; `above` of an end is the end itself.
+    """
+    above, factor = above.copy(), factor.copy()
+    moving = np.flatnonzero(above[above] != above)
+    while moving.size:
+        through = above[moving]
+        factor[moving] *= factor[through]
+        above[moving] = above[through]
+        moving = moving[above[above[moving]] != above[moving]]
+    return above, factor
