@@ -35,7 +35,9 @@ Floats = NDArray[np.float64]
 NARROW = 200
 """Scalar ops per level below which straight-line Python (40 ns an op) beats a few array calls."""
 
+import os
 SMALL = 24
+POOL = int(os.environ.get("POOLN", "24"))
 """Groups of fewer scalar ops are pooled with others of their level, if there are others."""
 
 
@@ -64,11 +66,12 @@ class Lifter:
         self.columns = (args.first, args.second, third)
         from_array = [(column >= 0) & array[column] for column in self.columns]
         self.scalar = ~array & loose & (args.first >= 0) & ~np.any(from_array, axis=0)
-        names, code = program.codes(("const", "input", "power"))
+        names, code = program.codes(("const", "input", "power", "draw"))
         self.is_const = ~array & (code == names["const"])
         self.value = np.zeros(n)
         constants = np.flatnonzero(self.is_const).tolist()
         self.value[constants] = [program.params[i]["value"] for i in constants]
+        self.placed = array | (code == names["draw"])  # scalar inputs have their place already
         self.inputs = np.flatnonzero(~array & (code == names["input"]))
         powers = np.flatnonzero((code == names["power"]) & self.is_const[args.second])
         self.kind = code  # what to lift together: of one op, and with one exponent
@@ -88,7 +91,7 @@ class Lifter:
         old = self.old
         self._sources()
         self.sums = Sums(old, self.scalar, self.is_const, self.value)
-        levels = self.sums.levels()
+        levels = self.sums.levels(self.placed)
         if not any(old.shape) and len(old) < NARROW * len(levels):
             return None
         for rows in levels:
@@ -177,11 +180,11 @@ class Lifter:
         bases = np.where(self.is_const[args], -2, self.base[args])
         classes: list[Ints] = []
         rest = np.arange(len(members))
-        if len(members) >= 2 * SMALL and (bases != bases[0]).any():
+        if len(members) >= 2 * POOL and (bases != bases[0]).any():
             _, inverse, counts = np.unique(bases, axis=0, return_inverse=True, return_counts=True)
             inverse = inverse.reshape(-1)
-            classes = [np.flatnonzero(inverse == k) for k in np.flatnonzero(counts >= SMALL)]
-            rest = np.flatnonzero(counts[inverse] < SMALL)
+            classes = [np.flatnonzero(inverse == k) for k in np.flatnonzero(counts >= POOL)]
+            rest = np.flatnonzero(counts[inverse] < POOL)
         for chosen in [*classes, rest]:
             if chosen.size:
                 columns = [a for a in args[chosen].T if not self.is_const[a].all()]
@@ -250,9 +253,10 @@ class Lifter:
         sizes = np.bincount(which)
         small = (sizes > 0) & (sizes < SMALL)
         if small.sum() > 2:
+            small = (sizes > 0) & (sizes < POOL)
             chosen = np.flatnonzero(small[which])
             self._pooled(members, owner[chosen], c[chosen], f[chosen], g[chosen])
-            big = np.flatnonzero(sizes >= SMALL)
+            big = np.flatnonzero(sizes >= POOL)
         else:
             big = np.flatnonzero(sizes)
         for k in big:

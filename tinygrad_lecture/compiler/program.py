@@ -92,17 +92,18 @@ class Operands(Sequence[tuple[int, ...]]):
         """Return the operands of a program, which may be of this kind already."""
         if isinstance(args, Operands):
             return args
-        ends = [(ids[0] if ids else -1, ids[1] if len(ids) > 1 else -1) for ids in args]
-        first, second = np.array(ends, np.int64).reshape(-1, 2).T
-        more = {i: ids for i, ids in enumerate(args) if len(ids) > 2}
-        return cls(first.copy(), second.copy(), more)
+        operands = cls(np.full(len(args), -1), np.full(len(args), -1), {})
+        for i, ids in enumerate(args):
+            if ids:
+                operands[i] = ids
+        return operands
 
-    def taken(self, rows: Ints, where: Ints) -> Operands:
-        """Return the operands of some rows, after row i became ``where[i]`` (and -1 stays -1)."""
+    def moved(self, rows: Ints, where: Ints) -> Operands:
+        """Return the operands of the rows that stay, after row i became ``where[i]``; -1 stays -1."""
         more = {
-            k: tuple(where[list(self.more[i])].tolist())
-            for k, i in (enumerate(rows.tolist()) if self.more else ())
-            if i in self.more
+            int(where[i]): tuple(where[list(ids)].tolist())
+            for i, ids in self.more.items()
+            if where[i] >= 0
         }
         return Operands(where[self.first[rows]], where[self.second[rows]], more)
 

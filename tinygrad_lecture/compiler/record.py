@@ -211,6 +211,7 @@ class _Graph:
         """
         made, start, resolve = self.made, self.start, self.resolve
         first, second, bindings = self.first, self.second, self.resolve.bindings
+        keep_constant, keep_place = self.constants.append, self.constant_of.append
         stack = list(roots)
         pop, push = stack.pop, stack.append
         while stack:
@@ -224,7 +225,7 @@ class _Graph:
                 a, b = v._a, v._b
                 if a is None:
                     break
-                if type(v._p) is not float:
+                if type(a) is tuple:  # and not by its _p: one object fewer to look at
                     below = [x for x in a if isinstance(x, Value)] + traced_params(b or None)
                     stack += [resolve(x, v._n) for x in below]
                     break
@@ -241,8 +242,8 @@ class _Graph:
                     if type(b) is tuple:
                         self.turned.append(at)
                         b = b[0]
-                    self.constants.append(b)
-                    self.constant_of.append(at)
+                    keep_constant(b)
+                    keep_place(at)
                 if bindings:
                     a = resolve(a, v._n)
                 to = a._n - start

@@ -199,6 +199,6 @@ def drop_unused(program: Program) -> tuple[Program, list[int]]:
     kept = np.flatnonzero(np.frombuffer(used, np.uint8)[:-1])
     where = np.full(len(program) + 1, -1)
     where[kept] = np.arange(len(kept))
-    new = program.only(kept.tolist(), args.taken(kept, where))
+    new = program.only(kept.tolist(), args.moved(kept, where))
     new.outputs = where[program.outputs].tolist() if program.outputs else []
     return new, where[:-1].tolist()

@@ -110,37 +110,37 @@ class Sums:
         self.g = np.concatenate([np.full(len(free), -1), factors[1]])
         self._root = np.concatenate([root[at], root[p]])
         self._order = np.concatenate([2 * at + position, 2 * above[p] + below[p]])
-        self.here = (linear | product) & alone
+        self._summed = linear | product
+        self.here = self._summed & alone
+        self._multiple = multiple
 
-    def levels(self) -> list[Ints]:
-        """Return the rows that are still read, by their longest path from the inputs."""
+    def levels(self, placed: Mask) -> list[Ints]:
+        """Return the rows that are still read, by their longest path from the inputs.
+
+        Of the rows without operands, those are given that have to be `placed`.
+        """
         program, args = self.program, self.program.args
         n = len(program)
-        others = np.flatnonzero(~self.here & (args.first >= 0))
+        computed = args.first >= 0
+        others = np.flatnonzero(~self._summed & computed)
         more = [(a, i) for i, ids in args.more.items() for a in ids[2:]]
         rest = np.array(more, np.int64).reshape(-1, 2).T
         source = np.concatenate([args.first[others], args.second[others], self.f, self.g, rest[0]])
         target = np.concatenate([others, others, self._root, self._root, rest[1]])
-        real = np.flatnonzero(source >= 0)
-        real = real[np.argsort(target[real], kind="stable")]
-        source, target = source[real], target[real]
-        needed = bytearray(n)
-        for i in program.outputs:
-            needed[i] = 1
-        for a, i in zip(source[::-1].tolist(), target[::-1].tolist(), strict=True):
-            if needed[i]:
-                needed[a] = 1
-        read = np.frombuffer(needed, np.uint8).astype(bool)
-        kept = read[target]
-        level = (args.first >= 0).astype(np.int64).tolist()
-        for a, i in zip(source[kept].tolist(), target[kept].tolist(), strict=True):
+        # What nobody reads any more is a multiple, and it does not read another multiple.
+        edges = np.flatnonzero((source >= 0) & ~self._multiple[target])
+        read = ~self._multiple
+        read[source[edges]] = read[program.outputs] = True
+        edges = np.flatnonzero((source >= 0) & read[target] & computed[source])
+        edges = edges[np.argsort(target[edges], kind="stable")]
+        level = computed.astype(np.int64).tolist()
+        for a, i in zip(source[edges].tolist(), target[edges].tolist(), strict=True):
             if level[a] >= level[i]:
                 level[i] = level[a] + 1
         at = np.array(level)
         self._lay_out(at, read)
-        # Scalar inputs have their place already.
-        placed = [bool(s) or op == "draw" for s, op in zip(program.shape, program.op, strict=True)]
-        rows = np.flatnonzero(read & ((args.first >= 0) | np.array(placed, bool)))
+        taken_in = self._summed & ~self.here
+        rows = np.flatnonzero(read & ~taken_in & (computed | placed))
         rows = rows[np.argsort(at[rows], kind="stable")]
         return np.split(rows, np.flatnonzero(np.diff(at[rows])) + 1) if len(rows) else []
 
