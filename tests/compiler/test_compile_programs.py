@@ -118,7 +118,8 @@ def thresholds(narrow: float, small: int) -> Iterator[None]:
     """Let programs be lifted that are too small for it to pay."""
     with (
         mock.patch.object(lift_module, "NARROW", narrow),
-        mock.patch.object(lift_module, "SMALL", small),
+        mock.patch.object(lift_module, "FEW", small),
+        mock.patch.object(lift_module, "POOL", 10 * small),
     ):
         yield
 
@@ -152,9 +153,9 @@ def verify_passes(f: Function, point: Point) -> None:
     """Run the verifier after each pass."""
     recording = take_down(run_traced(f, point, {}))
     program = verify(recording.program)
-    program = verify(simplify(program)[0])
+    program = verify(simplify(program))
     program = verify(expand(program))
-    program = verify(simplify(program)[0])
+    program = verify(simplify(program))
     lifted = lift(program)
     if lifted is None:
         return

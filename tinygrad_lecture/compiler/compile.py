@@ -172,17 +172,17 @@ def build(
         Planned; or, if it is to run as straight-line code, without places.
     """
     times = {} if times is None else times
-    program, _ = simplify(recording.program, exact=exact)
+    program = simplify(recording.program, recording.values, exact=exact)
     if exact:
         return program
     expanded = expand(program)
     if expanded is not program:
-        program, _ = simplify(expanded)
+        program = simplify(expanded)
     times["simplify"] = perf_counter()
     lifted = lift(program)
     times["lift"] = perf_counter()
     if lifted is None:
-        return simplify(program, exact=True)[0]
+        return simplify(program, exact=True)
     lifted = pack(lifted, _alike(recording))
     program = plan(lifted, _updates(recording, lifted))
     times["plan"] = perf_counter()

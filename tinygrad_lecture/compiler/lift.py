@@ -35,10 +35,11 @@ Floats = NDArray[np.float64]
 NARROW = 200
 """Scalar ops per level below which straight-line Python (40 ns an op) beats a few array calls."""
 
-import os
-SMALL = 24
-POOL = int(os.environ.get("POOLN", "24"))
-"""Groups of fewer scalar ops are pooled with others of their level, if there are others."""
+FEW = 24
+"""A level with several groups of fewer scalar ops than this is irregular: it has a pool."""
+
+POOL = 256
+"""Groups of fewer scalar ops join the pool of their level: an array call costs more."""
 
 
 def lift(program: Program) -> Program | None:
@@ -180,11 +181,12 @@ class Lifter:
         bases = np.where(self.is_const[args], -2, self.base[args])
         classes: list[Ints] = []
         rest = np.arange(len(members))
-        if len(members) >= 2 * POOL and (bases != bases[0]).any():
-            _, inverse, counts = np.unique(bases, axis=0, return_inverse=True, return_counts=True)
-            inverse = inverse.reshape(-1)
-            classes = [np.flatnonzero(inverse == k) for k in np.flatnonzero(counts >= POOL)]
-            rest = np.flatnonzero(counts[inverse] < POOL)
+        if len(members) >= 2 * FEW and (bases != bases[0]).any():
+            _, which, counts = np.unique(bases, axis=0, return_inverse=True, return_counts=True)
+            which = which.reshape(-1)
+            least = POOL if _irregular(counts) else FEW
+            classes = [np.flatnonzero(which == k) for k in np.flatnonzero(counts >= least)]
+            rest = np.flatnonzero(counts[which] < least)
         for chosen in [*classes, rest]:
             if chosen.size:
                 columns = [a for a in args[chosen].T if not self.is_const[a].all()]
@@ -251,15 +253,11 @@ class Lifter:
         key = left * (len(self.new) + 3) + right
         which = _classes(owner, key, len(members))[owner]
         sizes = np.bincount(which)
-        small = (sizes > 0) & (sizes < SMALL)
-        if small.sum() > 2:
-            small = (sizes > 0) & (sizes < POOL)
-            chosen = np.flatnonzero(small[which])
+        least = POOL if _irregular(sizes) else 1
+        chosen = np.flatnonzero((sizes < least)[which])
+        if chosen.size:
             self._pooled(members, owner[chosen], c[chosen], f[chosen], g[chosen])
-            big = np.flatnonzero(sizes >= POOL)
-        else:
-            big = np.flatnonzero(sizes)
-        for k in big:
+        for k in np.flatnonzero(sizes >= least):
             terms = np.flatnonzero(which == k)
             who = np.unique(owner[terms])
             self._class(members[who], key[terms], c[terms], f[terms], g[terms])
@@ -525,6 +523,11 @@ def _multiples_together(old: Program) -> Program:
         where.append(old.args[i][0]._replace(row=made[key]))
     new.outputs = [through(x, where) for x in old.outputs]
     return new
+
+
+def _irregular(sizes: Ints) -> bool:
+    """Tell from the sizes of the groups of a level that there is little order in it."""
+    return int(((sizes > 0) & (sizes < FEW)).sum()) > 2
 
 
 def _crossed(f: Ints, g: Ints) -> NDArray[np.bool_]:

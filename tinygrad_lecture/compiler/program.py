@@ -99,7 +99,7 @@ class Operands(Sequence[tuple[int, ...]]):
         return operands
 
     def moved(self, rows: Ints, where: Ints) -> Operands:
-        """Return the operands of the rows that stay, after row i became ``where[i]``; -1 stays -1."""
+        """Return the operands of the rows that stay; row i is now ``where[i]``, -1 stays -1."""
         more = {
             int(where[i]): tuple(where[list(ids)].tolist())
             for i, ids in self.more.items()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..engine import nest
 from ..engine.guard import unguarded
@@ -41,6 +43,8 @@ class Recording:
     draws : list of (row, Draw)
     nodes, rows : list
         The recorded Values, in the order in which they were made, and the row of each.
+    values : ndarray of float
+        Results of the scalar ops at this call, by row; nan where there is none.
     """
 
     recorder: Recorder
@@ -52,6 +56,7 @@ class Recording:
     draws: list[tuple[int, Draw]]
     nodes: list[Value]
     rows: list[int]
+    values: NDArray[np.float64]
 
     def forget(self) -> None:
         """Let the graph go: what runs the program needs to know places alone."""
@@ -114,8 +119,9 @@ def take_down(recorder: Recorder) -> Recording:
     program.outputs += [i for i, _, _ in guards]
     draws = [(writer.row(d.value), d) for d in recorder.draws if graph.place(d.value) >= 0]
     return Recording(
-        recorder, program, results, structure, outputs, guards, draws, nodes, writer.rows
-    )
+        recorder, program, results, structure, outputs, guards, draws, nodes, writer.rows,
+        writer.values,
+    )  # fmt: skip
 
 
 def _tracked(nodes: list[Value], recorder: Recorder) -> set[int]:
@@ -176,6 +182,7 @@ class _Graph:
         self.start, self.resolve = start, resolve
         n = next_number() - start
         self.made: list[Any] = [None] * n
+        self.seen = bytearray(n)
         self.outside: list[Value] = []
         self.places: dict[int, int] = {}
         self.first, self.second = [-1] * n, [-1] * n
@@ -188,7 +195,7 @@ class _Graph:
         at = v._n - self.start
         if at < 0:
             return self.places.get(v._n, -1)
-        return at if self.made[at] is not None else -1
+        return at if self.seen[at] else -1
 
     def _come_from_outside(self, v: Value) -> int:
         if v._a is not None:
@@ -209,7 +216,7 @@ class _Graph:
         RecordingError
             If one of them was computed before the recording.
         """
-        made, start, resolve = self.made, self.start, self.resolve
+        made, seen, start, resolve = self.made, self.seen, self.start, self.resolve
         first, second, bindings = self.first, self.second, self.resolve.bindings
         keep_constant, keep_place = self.constants.append, self.constant_of.append
         stack = list(roots)
@@ -220,8 +227,8 @@ class _Graph:
             if at < 0:
                 self._come_from_outside(v)
                 continue
-            while made[at] is None:  # along first operands, most of which are new
-                made[at] = v
+            while not seen[at]:  # along first operands, most of which are new
+                made[at], seen[at] = v, 1
                 a, b = v._a, v._b
                 if a is None:
                     break
@@ -235,7 +242,7 @@ class _Graph:
                     to = b._n - start
                     if to < 0:
                         to = self._come_from_outside(b)
-                    elif made[to] is None:
+                    elif not seen[to]:
                         push(b)
                     second[at] = to
                 elif b is not None:
@@ -292,8 +299,8 @@ class _Writer:
         constants = self._constants()
         for v in sorted(graph.outside, key=_NUMBER):
             row_at[graph.place(v)] = self._leaf(v)
-        here = np.flatnonzero(np.array([v is not None for v in graph.made], bool))
-        nodes = [graph.made[at] for at in here.tolist()]
+        here = np.flatnonzero(np.frombuffer(graph.seen, np.uint8))
+        nodes = list(itertools.compress(graph.made, graph.seen))
         first = np.array(graph.first, np.int64)
         scalar = first[here] != -1
         done = 0
@@ -312,6 +319,8 @@ class _Writer:
                 row_at[here[k]] = self._leaf(v) if v._a is None else self._record(v)
             done = k + 1
         self._scalar_operands(here[scalar], first, constants)
+        self.values = np.full(len(program), np.nan)
+        self.values[row_at[here[scalar]]] = [v._data for v in itertools.compress(nodes, scalar)]
         self.nodes = [*sorted(graph.outside, key=_NUMBER), *nodes]
         self.rows = [*(self.row(v) for v in self.nodes[: -len(nodes)]), *row_at[here].tolist()]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .program import Ints, Operands, Program
 
@@ -29,8 +30,14 @@ EITHER = {ADD, MULTIPLY}
 OTHER = -1
 
 
-def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[int]]:
-    """Return a simpler program, and the new row of each old one."""
+def simplify(
+    program: Program, values: NDArray[np.float64] | None = None, *, exact: bool = False
+) -> Program:
+    """Return a simpler program.
+
+    Where `values` of the scalar ops at some inputs are given, only those are compared that agree
+    there: what is computed twice comes out twice.
+    """
     op, params = program.op, program.params
     n = len(op)
     args = program.args = Operands.of(program.args)
@@ -46,7 +53,10 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
         same = same[same]
     first, second = same[first], np.where(second < 0, n, same[second])
     alone = np.zeros(n, bool) if exact else _partial_sums(args, code < 2, program.outputs)
-    todo = np.flatnonzero((scalar & (alias < 0) & ~alone) | (~scalar & (args.first >= 0)))
+    single = scalar & (alias < 0) & ~alone
+    if values is not None:
+        single &= _repeated(values, args, code, names)
+    todo = np.flatnonzero(single | (~scalar & (args.first >= 0)))
     code[~scalar] = OTHER
     rep = list(range(n + 1))
     found: dict[Any, int] = {}
@@ -66,13 +76,12 @@ def simplify(program: Program, *, exact: bool = False) -> tuple[Program, list[in
             row = known((a * n + b) * 256 + kind, i)
         if row != i:
             rep[i] = row
-    new = np.array(rep)[same]
+    new = np.array(rep)[same] if todo.size else same
     chosen = np.flatnonzero(scalar)
     args.first[chosen] = new[args.first[chosen]]
     args.second[chosen] = np.where(args.second[chosen] < 0, -1, new[args.second[chosen]])
     program.outputs = new[program.outputs].tolist() if program.outputs else []
-    kept, position = drop_unused(program)
-    return kept, [position[j] for j in new[:n].tolist()]
+    return drop_unused(program)
 
 
 def _rules(program: Program, scalar: Any, names: dict[str, int], code: Ints, exact: bool) -> Ints:
@@ -110,6 +119,18 @@ def _rules(program: Program, scalar: Any, names: dict[str, int], code: Ints, exa
         rename(rows("power", right == 2.0), "multiply", first, first)
         rename(rows("square"), "multiply", first, first)
     return alias
+
+
+def _repeated(values: NDArray[np.float64], args: Operands, code: Ints, names: Any) -> Any:
+    """Tell which rows have a value that others have, too (and, seldom, one that is like it)."""
+    values, first = values.copy(), args.first
+    squares = np.flatnonzero((code == names["multiply"]) & (first == args.second))
+    roots = np.flatnonzero(code == names["sqrt"])
+    with np.errstate(all="ignore"):  # of these, some were written as powers
+        values[squares] = np.square(values[first[squares]])
+        values[roots] = np.sqrt(values[first[roots]])
+    bucket = (values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(44)).astype(int)
+    return (np.bincount(bucket) > 1)[bucket]
 
 
 def _partial_sums(args: Operands, adding: Any, outputs: list[int]) -> Any:
@@ -181,24 +202,21 @@ def _frozen(x: Any) -> Any:
     return type(x).__name__, x
 
 
-def drop_unused(program: Program) -> tuple[Program, list[int]]:
-    """Return the program without rows that no output needs, and the new row of each old one."""
+def drop_unused(program: Program) -> Program:
+    """Return the program without rows that no output needs."""
     args = Operands.of(program.args)
-    more = args.more
-    used = bytearray(len(args) + 1)  # the last one is of no operand
-    for i in program.outputs:
-        used[i] = 1
-    rows = range(len(args) - 1, -1, -1)
-    columns = (args.first[::-1].tolist(), args.second[::-1].tolist())
-    for i, a, b in zip(rows, *columns, strict=True):
-        if used[i]:
-            used[a] = used[b] = 1
-            if i in more:
-                for c in more[i]:
-                    used[c] = 1
-    kept = np.flatnonzero(np.frombuffer(used, np.uint8)[:-1])
+    uses, used = args.uses(program.outputs), np.ones(len(args), bool)
+    unread = np.flatnonzero(uses == 0)
+    while unread.size:
+        used[unread] = False
+        read = [args.first[unread], args.second[unread]]
+        read += [np.array(args.more[i][2:]) for i in unread.tolist() if i in args.more]
+        rows, times = np.unique(np.concatenate(read), return_counts=True)
+        uses[rows[rows >= 0]] -= times[rows >= 0]
+        unread = rows[(rows >= 0) & (uses[rows] == 0)]
+    kept = np.flatnonzero(used)
     where = np.full(len(program) + 1, -1)
     where[kept] = np.arange(len(kept))
     new = program.only(kept.tolist(), args.moved(kept, where))
     new.outputs = where[program.outputs].tolist() if program.outputs else []
-    return new, where[:-1].tolist()
+    return new
