@@ -18,7 +18,7 @@ before = set(sys.modules)
 import tinygrad_lecture as tg
 {more}
 new = {{name for name in sys.modules if name not in before}}
-top = {{name.partition(".")[0] for name in new}}
+top = {{name.partition(".")[0] for name in new}} - {{"__mp_main__"}}  # what multiprocessing calls __main__
 old = {{name.partition(".")[0] for name in before}}
 rooms = {{name.split(".")[1] for name in new if name.startswith("tinygrad_lecture.")}}
 print(json.dumps([sorted(top - old - set(sys.stdlib_module_names)), sorted(rooms)]))

@@ -237,6 +237,17 @@ def exact(f: Function, points: Sequence[Point]) -> None:
             assert a[finite].tobytes() == b[finite].tobytes(), (point, a, b)
 
 
+def test_exact_sums_go_through_elements_in_the_same_order() -> None:
+    table = np.arange(1.0, 7.0).reshape(3, 2)
+
+    def f(a: Any) -> Any:  # the adjoint of sin is 1·cos, where 1 lies by rows and cos by columns
+        b = tg.transpose(tg.reshape(a, (3, 1)) * table)
+        return tg.sum(tg.sin(b * tg.tanh(tg.sum(a))))
+
+    rng = np.random.default_rng(0)
+    exact(tg.grad(f), [(rng.normal(size=3),) for _ in range(60)])
+
+
 def printed(f: Function, points: Sequence[Point]) -> None:
     """Compare what the printed source computes."""
     compiled: Any = tg.compile(f)

@@ -156,8 +156,8 @@ def _same(program: Program, i: int, name: str, ids: tuple[int, ...], exact: bool
 
     if name in ("multiply", "add", "subtract", "divide"):
         neutral = 1.0 if name in ("multiply", "divide") else 0.0
-        if exact and not neutral:
-            return None
+        if exact and (not neutral or len(shape) > 1):
+            return None  # how the elements lie, which settles the order of sums, may change too
         pairs = (ids, ids[::-1]) if name in ("multiply", "add") else (ids,)
         for other, one in pairs:
             if like(other) and is_constant(one, neutral):
