@@ -16,6 +16,7 @@ import pytest
 
 import tinygrad_lecture as tg
 from tinygrad_lecture.cli import main
+from tinygrad_lecture.errors import UsageError
 from tinygrad_lecture.train import load_archive, load_checkpoint, load_model, predict
 from tinygrad_lecture.train.job import FILES
 
@@ -64,7 +65,9 @@ def test_json_is_one_object_and_nothing_else(
     report = json.loads(captured.out)
     assert report["settings"] == {
         "dataset": "moons", "hidden": [4], "epochs": 2, "lr": 0.2, "batch": 50,
-        "momentum": 0.5, "weight_decay": 0.01, "seed": 3,
+        "momentum": 0.5, "weight_decay": 0.01, "seed": 3, "optimizer": "sgd",
+        "init": "kaiming_uniform", "activation": "relu", "batch_norm": False, "residual": False,
+        "dropout": 0.0, "early_stopping": 0, "monitor": 0,
     }  # fmt: skip
     assert report["reason"] == "finished"
     assert report["files"]["model.npz"] == str(tmp_path / "model.npz")
@@ -105,6 +108,18 @@ def test_hidden_none_is_a_linear_classifier(
         (["xor", "--momentum", "1"], "momentum must be at least 0 and below 1; got 1.0"),
         (["xor", "--weight-decay", "-1"], "weight_decay must be a number of at least 0; got -1.0"),
         (["xor", "--seed", "-3"], "seed must be at least 0; got -3"),
+        (
+            ["xor", "--optimizer", "adm"],
+            "unknown optimizer 'adm': did you mean 'adam'? it is one of",
+        ),
+        (
+            ["xor", "--init", "he"],
+            "unknown init 'he': it is one of kaiming_uniform, kaiming_normal",
+        ),
+        (["xor", "--activation", "rleu"], "unknown activation 'rleu': did you mean 'relu'?"),
+        (["xor", "--dropout", "1"], "dropout must be at least 0 and below 1; got 1.0"),
+        (["xor", "--early-stopping", "-1"], "early_stopping must be at least 0 epochs"),
+        (["xor", "--monitor", "-1"], "monitor must be at least 0 steps"),
         (["--resume", "DIR"], "DIR holds no run to resume: there is no config.json in it"),
         (["--resume", "DIR", "--out", "x"], "--out does not go with --resume"),
         (["--resume", "DIR", "--overwrite"], "--overwrite does not go with --resume"),
@@ -259,3 +274,38 @@ def test_killed_at_any_moment_it_can_be_resumed_bit_for_bit(tmp_path: Path) -> N
     assert main(["train", *flags, "--epochs", epochs, "--out", str(whole)]) == 0
     same_files(whole, cut)
     assert sorted(path.name for path in cut.iterdir()) == sorted(FILES)
+
+
+def test_all_parts_by_name_and_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["moons", "--hidden", "8,8", "--optimizer", "adam", "--lr", "0.01", "--init"]
+    flags += ["xavier_normal", "--activation", "tanh", "--batch-norm", "--residual"]
+    flags += ["--dropout", "0.1", "--monitor", "20"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main(["train", *flags, "--epochs", "4", "--out", str(whole)]) == 0
+    assert main(["train", *flags, "--epochs", "2", "--out", str(parts)]) == 0
+    assert main(["train", "--resume", str(parts), "--epochs", "4"]) == 0
+    capsys.readouterr()
+    same_files(whole, parts)
+    for name in ("monitor.csv", "metrics.csv"):
+        assert (whole / name).read_bytes() == (parts / name).read_bytes()
+    text = repr(load_model(whole))
+    for part in ("Tanh()", "BatchNorm1d(8", "Dropout(p=0.1)", "Shortcut("):
+        assert part in text
+    assert "0 (" not in (whole / "monitor.csv").read_text()
+
+
+def test_early_stopping_ends_well_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "moons", "--hidden", "none", "--epochs", "200", "--early-stopping", "3"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("no progress in val_loss for 3 epochs after ")
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    for name, rate in (("a", "0.1"), ("b", "0.2")):
+        assert main(["train", "xor", *SHORT, "--lr", rate, "--out", str(tmp_path / name)]) == 0
+    (tmp_path / "b" / "checkpoint.npz").replace(tmp_path / "a" / "checkpoint.npz")
+    with pytest.raises(UsageError, match="belongs to another run: lr differ"):
+        tg.train.resume_classifier(tmp_path / "a", epochs=4)

@@ -174,9 +174,7 @@ def test_a_damaged_or_swapped_checkpoint_is_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "a" / "checkpoint.npz"
     good = checkpoint.read_bytes()
     checkpoint.write_bytes((tmp_path / "b" / "checkpoint.npz").read_bytes())
-    with pytest.raises(
-        UsageError, match=r"cannot resume: state does not fit Sequential: 1\.weight"
-    ):
+    with pytest.raises(UsageError, match="belongs to another run: hidden differ from config"):
         resume_classifier(tmp_path / "a")
     checkpoint.write_bytes((tmp_path / "a" / "model.npz").read_bytes())
     with pytest.raises(UsageError, match="is a model, a checkpoint is needed"):

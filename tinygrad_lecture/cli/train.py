@@ -17,6 +17,7 @@ from ..train import (
     resume_classifier,
     train_classifier,
 )
+from ..train.choices import ACTIVATIONS, INITIALIZERS, OPTIMIZERS
 from ..train.settings import IDX_RECIPE, RECIPES, as_text
 
 __all__ = ["add_parser", "run"]
@@ -42,7 +43,10 @@ Ctrl-C ends cleanly: the best model so far is tested and written, the exit code 
 --resume goes on, bit for bit as if nothing had happened. A loss that is not finite ends the run
 with exit code 1; the best model before it is kept."""
 
-GIVEN = ("hidden", "epochs", "lr", "batch", "momentum", "weight_decay", "seed")
+GIVEN = (
+    "hidden", "epochs", "lr", "batch", "momentum", "weight_decay", "seed", "optimizer", "init",
+    "activation", "batch_norm", "residual", "dropout", "early_stopping", "monitor",
+)  # fmt: skip
 
 
 def _hidden(text: str) -> tuple[int, ...]:
@@ -91,6 +95,25 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="N", help="of start weights and order; default 0"
     )
+    parser.add_argument("--optimizer", metavar="NAME", help=f"{', '.join(OPTIMIZERS)}; default sgd")
+    parser.add_argument(
+        "--init", metavar="NAME", help=f"{', '.join(INITIALIZERS)}; default kaiming_uniform"
+    )
+    parser.add_argument(
+        "--activation", metavar="NAME", help=f"{', '.join(ACTIVATIONS)}; default relu"
+    )
+    flag = argparse.BooleanOptionalAction
+    parser.add_argument("--batch-norm", action=flag, help="before each activation")
+    parser.add_argument("--residual", action=flag, help="shortcuts around layers of equal widths")
+    parser.add_argument("--dropout", type=float, metavar="P", help="after each activation")
+    parser.add_argument(
+        "--early-stopping", type=int, nargs="?", const=10, metavar="N",
+        help="stop after N epochs without a better validation loss; 10 without a number",
+    )  # fmt: skip
+    parser.add_argument(
+        "--monitor", type=int, nargs="?", const=100, metavar="N",
+        help="before every N-th step (100), measure all layers into monitor.csv",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/DATASET")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run in DIR")
@@ -128,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
         print(_text(report))
     if report.message:
         print(f"tinygrad-lecture: {report.message}", file=sys.stderr)
-    return {"finished": 0, "diverged": 1, "interrupted": 130}[report.reason]
+    return {"diverged": 1, "interrupted": 130}.get(report.reason, 0)
 
 
 def _text(report: Report) -> str:

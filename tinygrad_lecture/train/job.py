@@ -18,20 +18,24 @@ from .. import nn
 from ..data import DataLoader, Dataset, Splits, load
 from ..errors import UsageError
 from ..nn import functional as F
-from ..optim import SGD
 from .archive import load_archive, save_archive, write_atomically
 from .checkpoint import Checkpoint, load_checkpoint
+from .choices import ACTIVATIONS, INITIALIZERS, make_optimizer
 from .csv_log import MetricsCSV
 from .evaluate import predict
 from .loop import fit
 from .metrics import accuracy, confusion_matrix
+from .monitor import Monitor
 from .run import Callback, DivergenceError, Run
 from .settings import Settings, as_text
+from .stopping import EarlyStopping
 
 __all__ = ["Report", "load_model", "resume_classifier", "train_classifier"]
 
 FILES = ("model.npz", "config.json", "metrics.csv", "checkpoint.npz")
 MODEL, CONFIG, METRICS, CHECKPOINT = FILES
+MONITOR = "monitor.csv"
+NETWORK = ("init", "activation", "batch_norm", "residual", "dropout")  # settings that `build` takes
 ROWS = 1024  # of one batch when nothing is learned from it
 
 
@@ -86,16 +90,46 @@ class Report:
         return plain
 
 
-def build(sizes: Sequence[int], mean: Any, std: Any, dtype: Any, rng: Any) -> nn.Sequential:
-    """Return standardization, then linear layers with ReLU between them (He initialization)."""
+def build(
+    sizes: Sequence[int],
+    mean: Any,
+    std: Any,
+    dtype: Any,
+    rng: Any,
+    *,
+    init: str = "kaiming_uniform",
+    activation: str = "relu",
+    batch_norm: bool = False,
+    residual: bool = False,
+    dropout: float = 0.0,
+) -> nn.Sequential:
+    """Return standardization, then linear layers with activations between them."""
+    initializer = INITIALIZERS[init]
+    rng = np.random.default_rng(rng)
+
+    def linear(i: int) -> nn.Linear:
+        return nn.Linear(sizes[i], sizes[i + 1], rng=rng, dtype=dtype, init=initializer)
+
     model = nn.Sequential(nn.Standardize(mean, std, dtype=dtype))
-    for i in range(len(sizes) - 1):
-        if i:
-            model.append(nn.ReLU())
-        model.append(
-            nn.Linear(sizes[i], sizes[i + 1], rng=rng, dtype=dtype, init=nn.init.kaiming_uniform_)
-        )
-    return model
+    for i in range(len(sizes) - 2):
+        layer: list[nn.Module] = [linear(i)]
+        if batch_norm:
+            layer.append(nn.BatchNorm1d(sizes[i + 1], dtype=dtype))
+        layer.append(ACTIVATIONS[activation]())
+        if dropout:
+            layer.append(nn.Dropout(dropout, rng=rng))
+        parts = [Shortcut(*layer)] if residual and sizes[i] == sizes[i + 1] else layer
+        for part in parts:
+            model.append(part)
+    return model.append(linear(len(sizes) - 2))
+
+
+class Shortcut(nn.Sequential):
+    """``x + f(x)``, f being a chain of modules that keeps the width (L58)."""
+
+    def forward(self, x: Any) -> Any:
+        """Add what the chain gives."""
+        return x + super().forward(x)
 
 
 def load_model(path: str | os.PathLike[str]) -> nn.Sequential:
@@ -116,7 +150,9 @@ def load_model(path: str | os.PathLike[str]) -> nn.Sequential:
     file = Path(path, MODEL) if Path(path).is_dir() else Path(path)
     tree = load_archive(file, "model")
     try:
-        model = build(tree["sizes"], 0.0, 1.0, np.dtype(tree["dtype"]), rng=0)
+        model = build(
+            tree["sizes"], 0.0, 1.0, np.dtype(tree["dtype"]), rng=0, **tree.get("network", {})
+        )
         model.load_state_dict(tree["weights"])
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{file} is not a model that can be read: {error}") from error
@@ -159,7 +195,7 @@ def train_classifier(
     out = Path(folder)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        old = [name for name in FILES if (out / name).exists()]
+        old = [name for name in (*FILES, MONITOR) if (out / name).exists()]
         if old and not overwrite:
             raise UsageError(
                 f"{out} already holds a run ({', '.join(old)}); go on with --resume {out}, start"
@@ -225,6 +261,13 @@ def resume_classifier(
             f"the data of {settings.dataset} are not those that the run in {out} started with"
         )
     state = load_checkpoint(out / CHECKPOINT)
+    theirs, ours = state.get("info", {}), _info(settings, data)
+    if theirs != ours:
+        other = theirs.get("settings", {})
+        differ = [k for k, v in ours["settings"].items() if other.get(k) != v] or ["data"]
+        raise UsageError(
+            f"{out / CHECKPOINT} belongs to another run: {', '.join(differ)} differ from {CONFIG}"
+        )
     if settings.epochs < state["epoch"]:
         raise UsageError(
             f"epochs must be at least {state['epoch']}, which the run in {out} has finished; got"
@@ -247,10 +290,15 @@ def _job(
     classes = data.train.n_classes
     sizes = [data.train.sample_shape[0], *settings.hidden, int(classes or 0)]
     mean, std = _mean_and_std(data.train)
-    model = build(sizes, mean, std, dtype, np.random.default_rng(settings.seed))
-    optimizer = SGD(
-        model.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay
+    model = build(
+        sizes, mean, std, dtype, np.random.default_rng(settings.seed), **_network(settings)
     )
+    optimizer = make_optimizer(settings.optimizer, model.parameters(), asdict(settings))
+    watching: list[Callback] = []
+    if settings.early_stopping:
+        watching.append(EarlyStopping(settings.early_stopping))
+    if settings.monitor:
+        watching.append(Monitor(settings.monitor, out / MONITOR))
     message = ""
     try:
         run = fit(
@@ -261,7 +309,12 @@ def _job(
             DataLoader(data.validation, ROWS, shuffle=False),
             epochs=settings.epochs,
             metrics={"accuracy": accuracy},
-            callbacks=[*callbacks, MetricsCSV(out / METRICS), Checkpoint(out / CHECKPOINT)],
+            callbacks=[
+                *callbacks,
+                *watching,
+                MetricsCSV(out / METRICS),
+                Checkpoint(out / CHECKPOINT, info=_info(settings, data)),
+            ],
             resume=state,
             compile=compile,
             progress=False,  # the caller's callbacks show it
@@ -279,7 +332,8 @@ def _job(
 def _finish(report: Report, run: Run, test: Dataset, out: Path, dtype: str) -> Report:
     """Test the best weights and save them, if an epoch was finished."""
     if run.best is not None:
-        tree = {"sizes": report.sizes, "dtype": dtype, "weights": run.best.weights}
+        tree = {"sizes": report.sizes, "dtype": dtype, "weights": run.best.weights,
+                "network": _network(report.settings)}  # fmt: skip
         save_archive(out / MODEL, "model", tree)
         batches = list(DataLoader(test, ROWS, shuffle=False))
         logits = np.concatenate([predict(run.model, X) for X, _ in batches])
@@ -290,7 +344,7 @@ def _finish(report: Report, run: Run, test: Dataset, out: Path, dtype: str) -> R
             test_loss=float(F.cross_entropy(logits, labels)),
             confusion=confusion_matrix(labels, logits.argmax(axis=1), report.sizes[-1]),
         )
-    return replace(report, files={n: str(out / n) for n in FILES if (out / n).exists()})
+    return replace(report, files={n: str(out / n) for n in (*FILES, MONITOR) if (out / n).exists()})
 
 
 def _mean_and_std(train: Dataset) -> tuple[float, float]:
@@ -300,6 +354,16 @@ def _mean_and_std(train: Dataset) -> tuple[float, float]:
     mean = sum(float(X.sum(dtype=np.float64)) for X, _ in loader) / count
     square = sum(float(np.square(X - mean, dtype=np.float64).sum()) for X, _ in loader) / count
     return mean, float(np.sqrt(square)) or 1.0
+
+
+def _network(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in NETWORK}
+
+
+def _info(settings: Settings, data: Splits) -> dict[str, Any]:
+    """Return what a checkpoint has to agree in with the run that goes on from it."""
+    same = {name: value for name, value in asdict(settings).items() if name != "epochs"}
+    return {"settings": {**same, "hidden": list(settings.hidden)}, "data": _fingerprint(data)}
 
 
 def _fingerprint(data: Splits) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from .choices import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, choose
 
 __all__ = ["IDX_RECIPE", "RECIPES", "Settings", "as_text"]
 
@@ -44,6 +45,18 @@ class Settings:
     seed : int
         At least 0; of the start weights and of the order of samples.  The division of the data into
         parts does not depend on it, so that runs can be compared.
+    optimizer, init, activation : str
+        Names of `tinygrad_lecture.train.choices`.
+    batch_norm : bool
+        Batch normalization before each activation (L51).
+    residual : bool
+        A shortcut around each hidden layer: ``x + f(x)`` where the widths agree (L58).
+    dropout : float
+        Probability after each activation, in [0, 1).
+    early_stopping : int
+        Epochs without progress after which to stop (L43); 0 is never.
+    monitor : int
+        Look at all layers before every so many steps (L41); 0 is never.
 
     Raises
     ------
@@ -65,6 +78,14 @@ class Settings:
     momentum: float
     weight_decay: float
     seed: int
+    optimizer: str = "sgd"
+    init: str = "kaiming_uniform"
+    activation: str = "relu"
+    batch_norm: bool = False
+    residual: bool = False
+    dropout: float = 0.0
+    early_stopping: int = 0
+    monitor: int = 0
 
     def __post_init__(self) -> None:
         rules = [
@@ -79,7 +100,13 @@ class Settings:
             ("momentum", "at least 0 and below 1", 0 <= self.momentum < 1),
             ("weight_decay", "a number of at least 0", 0 <= self.weight_decay < np.inf),
             ("seed", "at least 0", self.seed >= 0),
+            ("dropout", "at least 0 and below 1", 0 <= self.dropout < 1),
+            ("early_stopping", "at least 0 epochs (0 is never)", self.early_stopping >= 0),
+            ("monitor", "at least 0 steps (0 is never)", self.monitor >= 0),
         ]
+        choose("optimizer", self.optimizer, OPTIMIZERS)
+        choose("init", self.init, INITIALIZERS)
+        choose("activation", self.activation, ACTIVATIONS)
         for name, rule, holds in rules:
             if not holds:
                 raise UsageError(f"{name} must be {rule}; got {as_text(getattr(self, name))}")
