@@ -13,6 +13,7 @@ from .. import data, nn, optim
 from ..data.seeding import generator
 from ..engine import Value, sum
 from ..gradcheck import gradcheck
+from ..nn import functional as F
 from ..nn import init
 from .outcome import Check, Figure, Outcome, at_most, below, equals, near
 from .registry import claim
@@ -150,14 +151,24 @@ def bn_gradient(
     sum(norm(x) * dy).backward()
     paper = paper_gradient(x.data, norm.weight.data, dy, eps)
     checked = gradcheck(lambda v: sum(norm(v) * dy), x.data, rtol=1e-6)
+    both = []
+    for fused in (False, True):
+        leaves = [Value(a.data) for a in (x, norm.weight, norm.bias)]
+        out = F.batch_norm(
+            leaves[0], weight=leaves[1], bias=leaves[2], training=True, eps=eps, fused=fused
+        )
+        sum(out * dy).backward()
+        both.append([out.data, *(leaf.grad for leaf in leaves)])
     checks = [
         Check("∂x − the paper's", _distance(x.grad, paper["x"]), at_most(1e-10)),
         Check("∂x − the compact form", _distance(x.grad, paper["compact"]), at_most(1e-10)),
         Check("∂γ − the paper's", _distance(norm.weight.grad, paper["gamma"]), at_most(1e-10)),
         Check("∂β − the paper's", _distance(norm.bias.grad, paper["beta"]), at_most(1e-10)),
         Check("|Σ ∂x| over the batch", np.abs(np.sum(x.grad, axis=0)), at_most(1e-10)),
+        Check("fused − composed, output and three gradients",
+              [_distance(a, b) for a, b in zip(*both, strict=True)], at_most(1e-10)),
         Check("∂x agrees with central differences", checked.verdict.value == "pass", equals(True)),
-    ]
+    ]  # fmt: skip
     return Outcome(checks)
 
 
@@ -282,7 +293,7 @@ def _losses(
     model: nn.Module, optimizer: optim.Optimizer, X: Any, y: Any, steps: int
 ) -> list[float]:
     """Train on the full batch until the loss is not finite; return the losses before each step."""
-    step = training_step(optimizer, lambda: nn.functional.cross_entropy(model(X), y))
+    step = training_step(optimizer, lambda: F.cross_entropy(model(X), y))
     losses: list[float] = []
     with np.errstate(over="ignore", invalid="ignore"):  # some of these nets blow up
         while len(losses) <= steps and (not losses or math.isfinite(losses[-1])):

