@@ -1000,3 +1000,18 @@ def test_a_negative_zero_among_many_numbers_is_seen() -> None:
     for number in (0.0, -0.0, 0.0, NAN, INF):
         w[3].data = number
         np.testing.assert_equal(compiled()[3].data, math.atan2(number, -1.0))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_path_that_does_not_hold_gives_its_draws_back(exact: bool) -> None:
+    def outcomes(compiled: bool) -> list[float]:
+        net = nn.Dropout(0.5, rng=np.random.default_rng(0))
+
+        def f(x: Any) -> Any:
+            y = tg.sum(net(x) * np.arange(1.0, 9.0))
+            return y * 2.0 if x[0] > 0.0 else y
+
+        run = tg.compile(f, exact=exact) if compiled else f
+        return [float(run(np.full(8, sign))) for sign in (1.0, -1.0, 1.0, -1.0, -1.0, 1.0)]
+
+    assert outcomes(compiled=True) == outcomes(compiled=False)

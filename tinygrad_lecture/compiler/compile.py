@@ -90,7 +90,7 @@ class Compiled:
         if (TRACING and recorder() is not None) or differentiating() or current().debugging:
             return self.function(*args, **kwargs)
         flat: Any = args
-        if kwargs or not all(type(x) in FLAT for x in args):
+        if kwargs or not FLAT.issuperset(map(type, args)):
             flat, structure = nest.flatten((args, kwargs))
             key = _signature(flat, structure)
             if key is None:  # an argument that is the result of ops: part of a larger graph

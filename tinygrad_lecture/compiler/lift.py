@@ -38,6 +38,9 @@ NARROW = 200
 FEW = 24
 """A level with several groups of fewer scalar ops than this is irregular: it has a pool."""
 
+PIECES = 16
+"""Slices that are put end to end rather than taken element by element."""
+
 POOL = 256
 """Groups of fewer scalar ops join the pool of their level: an array call costs more."""
 
@@ -470,8 +473,10 @@ class Lifter:
             if type(operand) is View and operand.strides == strides_of(shape):
                 self._keep(i, operand)
                 return
-            op = "take" if type(operand) is Gather else "copy"
-            row = new.add(op, (operand,), None, shape, count=0, note="scalars to an array")
+            pieces = self._pieces(operand) if type(operand) is Gather else ()
+            op = "pack" if pieces else "take" if type(operand) is Gather else "copy"
+            row = new.add(op, pieces or (operand,), None, shape, count=0,
+                          note="scalars to an array")  # fmt: skip
             self._keep(i, row)
             return
         operand = self._operand(rows[order])
@@ -480,6 +485,19 @@ class Lifter:
                 "scalars to an array",
             )  # fmt: skip
         self._keep(i, View(row, 0, shape, strides_of(shape)))
+
+    def _pieces(self, gather: Gather) -> tuple[Any, ...]:
+        """Return the slices that a gather puts end to end, or nothing if it is no few slices."""
+        rows, offsets = gather.rows.ravel(), gather.offsets.ravel()
+        cuts = np.flatnonzero((np.diff(rows) != 0) | (np.diff(offsets) != 1)) + 1
+        if len(cuts) >= PIECES or len(cuts) * FEW > len(rows):
+            return ()
+        return tuple(
+            int(rows[a])
+            if b - a == self.new.size(rows[a])
+            else View(int(rows[a]), int(offsets[a]), (b - a,), (1,))
+            for a, b in itertools.pairwise([0, *cuts.tolist(), len(rows)])
+        )
 
     def _output(self, i: int) -> Any:
         """Return the operand that an output became; a constant becomes a row."""

@@ -371,12 +371,16 @@ class Path:
         text.names.update(as_value=_result, next_number=next_number, np=np, bare_number=bare_number)
         answer = _nested(self.recording.structure, iter(answers), text)
         head = []
-        if places:
+        if 0 < len(places) <= 3:
+            arena = exe.memories["arena"]
+            items = ", ".join(f"{text.name(arena[at : at + 1])}.item()" for at in places)
+            head.append(f"numbers = [{items}]")
+        elif places:
             text.names["take"] = exe.memories["arena"].take
             text.names["index"] = np.array(places, np.int64)
             head.append("numbers = take(index, None, None, 'clip').tolist()")
         text.lines = [*head, f"answer = {answer}", *text.lines, "return answer"]
-        self.references = self._counter(lent)
+        self.references, self.lending = self._counter(lent), bool(lent)
         write_back: Callable[[Any], Any] = text.function("write_back", "flat")
         return write_back
 
@@ -424,8 +428,8 @@ class Path:
             self._move()
         if self.vectors:
             self._load_vectors()
+        states = [rng.bit_generator.state for rng in self.generators] if self.generators else None
         self.load(flat)
-        states = [rng.bit_generator.state for rng in self.generators]
         for rng, memory in self.draws:
             np.random.default_rng(rng).random(out=memory)
         exe = self.exe
@@ -445,7 +449,7 @@ class Path:
             exe.commit()
         self.calls += 1
         answer = self.write_back(flat)
-        if not self.watched:
+        if self.lending and not self.watched:
             self.watched = self.references(flat)
         return answer
 

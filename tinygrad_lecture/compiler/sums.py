@@ -97,8 +97,8 @@ class Sums:
     def _take_in(self, edges: _Edges) -> None:
         """Find the root above each row, and the coefficient on the way there.
 
-        What is used once, by an addition, is taken in; by a multiple only if no products are in
-        it: c·(a·b + …) stays as it is.
+        What is used once, by an addition, is taken in; by a multiple only if it is one product or
+        has none in it: c·(a·b + …) stays as it is.
         """
         at, to, c, position = edges
         n = len(self.program)
@@ -107,9 +107,11 @@ class Sums:
         self.above, factor = np.arange(n), np.ones(n)
         added = np.flatnonzero(inner & ~self.scaled[at])
         self.above[to[added]] = at[added]
+        single = self.product.copy()  # a product, or a multiple of one
+        single[at[inner & self.scaled[at] & self.product[to]]] = True
         carrying = np.zeros(n, bool)
-        carrying[_chased(self.above, factor)[0][self.product]] = True
-        self.taken = inner & ~(self.scaled[at] & carrying[to])
+        carrying[_chased(self.above, factor)[0][single]] = True
+        self.taken = inner & ~(self.scaled[at] & carrying[to] & ~self.product[to])
         chosen = np.flatnonzero(self.taken)
         self.above[to[chosen]], factor[to[chosen]] = at[chosen], c[chosen]
         self.side = np.zeros(n, np.int64)
