@@ -135,6 +135,14 @@ def test_a_best_value_at_the_end_of_its_range_is_told() -> None:
     assert told == [[]] * 10
 
 
+def test_two_trials_say_nothing_about_edges() -> None:
+    x = {"x": uniform(0, 10)}
+    trials = tuple(Tried(i, {"x": 9.9 - i / 10}, float(i)) for i in range(3))
+
+    assert Search(x, "min", trials[:2]).edges == []
+    assert len(Search(x, "min", trials).edges) == 1
+
+
 def test_edges_by_hand() -> None:
     space = {
         "a": uniform(0, 10),

@@ -107,8 +107,9 @@ class Search:
 
     @property
     def edges(self) -> list[str]:
-        """Warnings of `edge_warning` about the best three trials."""
-        return edge_warning(self.space, *(t.params for t in [self.best, *self.ranked[1:3]]))
+        """Warnings of `edge_warning` about the best three trials; none if there are fewer."""
+        best = self.ranked[:3]
+        return edge_warning(self.space, *(t.params for t in best)) if len(best) == 3 else []
 
     def narrowed(self, keep: float = 0.25) -> dict[str, Distribution]:
         """Return the part of the space that holds the best trials, this share of all.
@@ -141,7 +142,7 @@ class Search:
         lines.append(
             f"{len(self.trials)} trials" + (f", {lost} of them broke down" if lost else "")
         )
-        return "\n".join([*lines, *(self.edges if self.ranked else [])])
+        return "\n".join([*lines, *self.edges])
 
 
 class Stage(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data import DataLoader, load
+from ...data import DataLoader, load, shuffle_by_class
 from ...nn import CrossEntropyLoss
 from ...optim import SGD
 from ..evaluate import evaluate
@@ -27,7 +27,7 @@ __all__ = ["CHECKS", "walk"]
 CHECKS = 8
 """Findings of a walk that is not cut short."""
 ROWS = 1000  # that the checks before training look at
-STEPS = 200  # that a learning rate is probed for, at least
+STEPS = 200  # that a learning rate is probed for, about
 
 
 def walk(
@@ -86,7 +86,8 @@ def walk(
     yield check_regularization(model, (inputs, labels))
     yield overfit_tiny(model, data.train, seed=settings.seed)
 
-    loader = DataLoader(data.train, settings.batch, seed=settings.seed)
+    part = shuffle_by_class(data.train, settings.seed).take(slice(STEPS * settings.batch))
+    loader = DataLoader(part, settings.batch, seed=settings.seed)
     short = math.ceil(STEPS / len(loader))
 
     def momentum(params: Any, lr: float) -> SGD:
