@@ -27,6 +27,7 @@ from tinygrad_lecture.compiler import execute as execute_module
 from tinygrad_lecture.compiler import lift as lift_module
 from tinygrad_lecture.compiler import memory as memory_module
 from tinygrad_lecture.compiler import plan as plan_module
+from tinygrad_lecture.compiler import turn as turn_module
 from tinygrad_lecture.compiler.compile import _alike, _updates
 from tinygrad_lecture.compiler.expand import expand
 from tinygrad_lecture.compiler.lift import lift
@@ -120,6 +121,7 @@ def thresholds(narrow: float, small: int) -> Iterator[None]:
         mock.patch.object(lift_module, "NARROW", narrow),
         mock.patch.object(lift_module, "FEW", small),
         mock.patch.object(lift_module, "POOL", 10 * small),
+        mock.patch.object(turn_module, "LEAST", 1),
     ):
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -1466,3 +1467,60 @@ LongTraining.TestCase.settings = settings(
     max_examples=200, stateful_step_count=50, deadline=None, report_multiple_bugs=False
 )
 TestLongTraining = pytest.mark.slow(LongTraining.TestCase)
+
+
+def wide_net(norm: bool) -> Any:
+    """Return a training step whose products are wide enough to be turned, and its model."""
+    rng = np.random.default_rng(0)
+    norms = [nn.BatchNorm1d(300, dtype=np.float32)] if norm else []
+    model = nn.Sequential(
+        nn.Linear(200, 300, bias=not norm, dtype=np.float32, rng=rng), *norms, nn.ReLU(),
+        nn.Linear(300, 300, dtype=np.float32, rng=rng), nn.Tanh(),
+        nn.Linear(300, 5, dtype=np.float32, rng=rng),
+    )  # fmt: skip
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, model
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_wide_products_are_computed_by_columns(norm: bool) -> None:
+    rng = np.random.default_rng(1)
+    batches = [(rng.random((96, 200), np.float32), rng.integers(0, 5, 96)) for _ in range(4)]
+    (eager, one), (step, other) = wide_net(norm), wide_net(norm)
+    compiled: Any = tg.compile(step)
+    for x, y in batches:
+        want, got = eager(x, y), compiled(x, y)
+        assert got.item() == pytest.approx(want.item(), rel=1e-4)
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(b.data, a.data, rtol=1e-2, atol=2e-4)
+    rows = [line for line in compiled.program.explain().splitlines() if "copy(" not in line]
+    assert sum("300×96" in row for row in rows) > 6  # and what is elementwise follows
+    assert not any("96×300" in row for row in rows)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_in_a_factor_is_found_in_the_product(bad: float) -> None:
+    step, model = wide_net(norm=False)
+    eager, same = wide_net(norm=False)
+    compiled: Any = tg.compile(step)
+    x = np.random.default_rng(1).random((96, 200), np.float32)
+    y = np.arange(96) % 5
+    compiled(x, y), eager(x, y)
+    worse = x.copy()
+    worse[3, 7] = bad
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        got, want = compiled(worse, y), eager(worse, y)
+    assert compiled.eager_calls == 1
+    assert np.isnan(got.item())
+    assert np.isnan(want.item())
+    for a, b in zip(same.parameters(), model.parameters(), strict=True):
+        np.testing.assert_array_equal(np.isnan(b.data), np.isnan(a.data))

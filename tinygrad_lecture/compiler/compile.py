@@ -26,6 +26,7 @@ from .plan import plan
 from .program import Program
 from .record import Recording, run_traced, take_down
 from .simplify import simplify
+from .turn import turn
 
 __all__ = ["Compiled", "build", "compile"]
 
@@ -183,7 +184,7 @@ def build(
     times["lift"] = perf_counter()
     if lifted is None:
         return simplify(program, exact=True)
-    lifted = pack(lifted, _alike(recording))
+    lifted = turn(pack(lifted, _alike(recording)))
     program = plan(lifted, _updates(recording, lifted))
     times["plan"] = perf_counter()
     return program

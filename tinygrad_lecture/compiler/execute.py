@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.ops import TABLE
 from .memory import BLOCK, elementwise_runs
-from .program import FLOAT, Gather, Program, Slot, View, strides_of, whole
+from .program import FLOAT, Gather, Program, Slot, View, rows_of, strides_of, whole
 
 __all__ = ["Executable", "array_of"]
 
@@ -61,8 +61,15 @@ class Executable:
 
     eager_errors: tuple[type[Exception], ...] = (ArithmeticError,)
 
-    def __init__(self, program: Program, guards: Sequence[tuple[Any, bool]] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        guards: Sequence[tuple[Any, bool]] = (),
+        by_factors: Sequence[int] = (),
+    ) -> None:
         self.program = program
+        self.squares: dict[int, tuple[int, int]] = {}  # where the factors' squares are summed up
+        self.sums: list[float] = [0.0] * (2 * len(by_factors))
         self.memories: dict[str, Any] = {}
         self.names: dict[str, Any] = {}
         self._known: dict[Any, str] = {}
@@ -84,6 +91,8 @@ class Executable:
                 i = runs[i][-1] + 1
                 continue
             lines += self._row(i)
+            if i in by_factors:
+                lines += self._sum_squares(i)
             for operand, outcome in asked.get(i, ()):
                 lines.append(f"if bool({self.operand(operand)}) is not {outcome}:")
                 lines.append("    return False")
@@ -211,6 +220,17 @@ class Executable:
             result: list[str] = method(i, args, params, out)
             return result
         return self._call(i, args, params, out)
+
+    def _sum_squares(self, i: int) -> list[str]:
+        """Return the lines that sum up the squares of a product's factors, just after its row."""
+        start = 2 * len(self.squares)
+        self.squares[i] = (start, start + 1)
+        flat = [self.array(row).reshape(-1) for x in self.program.args[i] for row in rows_of(x)]
+        sums = self.name(self.sums, "sums")
+        return [
+            f"{sums}[{start + k}] = {self.name(x.dot, 'dot')}({self.name(x, 'c')})"
+            for k, x in enumerate(flat)
+        ]
 
     def _suits_dot(self, i: int, args: Any) -> bool:
         """Whether ndarray.dot, which is called faster than matmul, takes these matrices."""

@@ -22,7 +22,7 @@ from ..engine.value import Value, leaf, new, next_number
 from .execute import Executable
 from .explain import explain, figures
 from .memory import KEPT
-from .program import Operands, Program, rows_of
+from .program import Operands, Program, View, rows_of
 from .record import Recording
 from .source import source
 from .straight import StraightCode
@@ -80,6 +80,10 @@ def _result(x: Any) -> Value:
 
 MOST_MOVES = 8
 """After so many moves, what is written back is copied: somebody keeps looking at it."""
+
+
+LARGE = 65_536
+"""Elements of a product from which on it is its factors that are looked through for nan."""
 
 
 class Path:
@@ -179,7 +183,13 @@ class Path:
     def _set_up(self) -> None:
         """Give the program memory, and write the functions that feed it and write back."""
         program = self.program
-        exe: Any = (Executable if program.place else StraightCode)(program, self.guards)
+        exe: Any
+        if program.place:
+            self.checked = self._checked_rows()
+            by_factors = [row for row in self.checked if self._has_small_factors(row)]
+            exe = Executable(program, self.guards, by_factors)
+        else:
+            exe = StraightCode(program, self.guards)
         self.exe = exe
         self.watched: list[int] = []
         self.draws: list[tuple[Any, Any]] = []
@@ -259,14 +269,19 @@ class Path:
                 text.lines.append(f"x = {x}" if whole else f"x = {x}.ravel()")
                 text.lines.append(f"if {'x != x' if whole else 'isnan(x.dot(x))'}: return True")
         else:
-            for row in self._checked_rows():
+            text.names["isfinite"] = math.isfinite
+            for row in self.checked:
                 flat = exe.array(row).reshape(-1)
                 name = text.name(flat)
+                question = f"isnan({text.name(flat.dot)}({name}))"
                 if flat.size == 1:
-                    text.lines.append(f"if isnan({name}.item()): return True")
-                else:
-                    dot = text.name(flat.dot)
-                    text.lines.append(f"if isnan({dot}({name})): return True")
+                    question = f"isnan({name}.item())"
+                elif row in exe.squares:
+                    # |Σ a·b|² ≤ Σ a² · Σ b²: where these are finite, nothing can have gone wrong
+                    sums = text.name(exe.sums)
+                    fine = " and ".join(f"isfinite({sums}[{k}])" for k in exe.squares[row])
+                    question = f"not ({fine}) and {question}"
+                text.lines.append(f"if {question}: return True")
         text.lines.append("return False")
         check: Callable[[], bool] = text.function("unknown", "")
         return check
@@ -281,12 +296,27 @@ class Path:
         computed = {r for r in rows if program.op[r] not in KEPT and r < late}
         if "where" in program.op:
             computed |= {i for i, op in enumerate(program.op) if op in ("input", "inputs")}
-        inside = {m for r in computed if program.op[r] == "pack" for m in program.args[r]}
+        for pack in [r for r in computed if program.op[r] == "pack"]:
+            members = {r for x in program.args[pack] for r in rows_of(x)}
+            computed -= members
+            made = {r for r in members if program.op[r] not in KEPT}
+            if not made or any(self._has_small_factors(r) for r in made):
+                computed = computed - {pack} | made
         return sorted(
-            r for r in computed - inside
+            r for r in computed
             if program.dtype[r].kind == "f" and program.size(r)
             and not program.place[r].memory.startswith("block")
         )  # fmt: skip
+
+    def _has_small_factors(self, row: int) -> bool:
+        """Whether a row is a large product of matrices that are smaller together."""
+        program, args = self.program, self.program.args[row]
+        if program.op[row] != "matmul" or program.size(row) < LARGE:
+            return False
+        once = [type(x) is int or (type(x) is View and 0 not in x.strides) for x in args]
+        return all(once) and sum(program.size(r) for x in args for r in rows_of(x)) < program.size(
+            row
+        )
 
     def _checker(self) -> Callable[[Any], bool]:
         """Write the function that tells whether what was fixed is as it was while recording."""
