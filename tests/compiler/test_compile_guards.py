@@ -7,6 +7,7 @@ import copy
 import itertools
 import math
 import random
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -1015,3 +1016,22 @@ def test_a_path_that_does_not_hold_gives_its_draws_back(exact: bool) -> None:
         return [float(run(np.full(8, sign))) for sign in (1.0, -1.0, 1.0, -1.0, -1.0, 1.0)]
 
     assert outcomes(compiled=True) == outcomes(compiled=False)
+
+
+def test_draws_of_other_threads_are_not_blamed_on_the_function() -> None:
+    stop = threading.Event()
+
+    def other() -> None:
+        while not stop.is_set():
+            random.random()
+
+    thread = threading.Thread(target=other, daemon=True)
+    thread.start()
+    try:
+        fast: Any = tg.compile(lambda x: sum(x * x for _ in range(5_000)).sum())
+        assert fast(np.ones(3)) == 15_000.0
+        with pytest.raises(tg.RecordingError, match="random state"):
+            tg.compile(lambda x: x * random.random())(2.0)
+    finally:
+        stop.set()
+        thread.join()

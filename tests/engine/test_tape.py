@@ -627,3 +627,20 @@ def test_a_wrong_number_of_operands_is_found() -> None:
 
     with pytest.raises(AssertionError, match=r"<op multiply> has 3 operands, not 2"):
         tg.Tape(out).verify()
+
+
+def test_what_carries_no_derivative_is_a_constant_of_the_tape() -> None:
+    w, x = tg.Value(2.0), tg.Value(3.0)
+
+    def f() -> tuple[Any, Any]:
+        w.grad = None
+        loss = tg.relu(w * x) * w
+        loss.backward()
+        return loss, w.grad
+
+    tape = tg.record(f)
+    entries = list(tape)
+    assert len(entries) == len(tape)
+    assert str(tape)
+    for entry in entries:
+        assert all(0 <= i < len(tape) for i in entry.inputs if isinstance(i, int))

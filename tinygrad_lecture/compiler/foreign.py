@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import collections
 import random
+import threading
 import types
 import zlib
 from collections.abc import Callable, Iterator
@@ -94,7 +95,8 @@ class Surroundings:
             Naming what was changed.
         """
         handled = recorder.handled()
-        if _chance() != self.chance:
+        (python, numpy), (old_python, old_numpy) = _chance(), self.chance
+        if numpy != old_numpy or (python != old_python and self._may_draw()):
             self._refuse_chance("Python's or NumPy's global random state")
         for name, cell, content in self.cells:
             if not _is(_content(cell), content):
@@ -109,6 +111,15 @@ class Surroundings:
                 if isinstance(x, np.random.Generator):
                     self._refuse_chance(name)
                 self._refuse(name)
+
+    def _may_draw(self) -> bool:
+        """Whether it can have been the function that drew from Python's random state.
+
+        Other threads may draw as well (Dask's workers do): then the function has to name it.
+        """
+        owner = getattr(random.random, "__self__", None)
+        named = (x is random or getattr(x, "__self__", None) is owner for _, _, x in self.globals)
+        return threading.active_count() == 1 or any(named)
 
     def _refuse_chance(self, name: str) -> None:
         raise RecordingError(
@@ -134,7 +145,7 @@ def _content(cell: Any) -> Any:
 def _chance() -> Any:
     """Return the global random states."""
     legacy: Any = np.random.get_state()  # noqa: NPY002 - to notice that somebody uses it
-    return random.getstate(), legacy[1].tobytes(), legacy[2]
+    return random.getstate(), (legacy[1].tobytes(), legacy[2])
 
 
 def _snapshot(x: Any) -> Any:

@@ -125,13 +125,19 @@ class Tape:
     def __getitem__(self, i: int) -> Entry:
         v = self.values[i]
         inputs = tuple(
-            self.position(a) if isinstance(a, Value) else (raw(a),) for a in sweep.operands(v)
-        )
+            self.position(a) if a in self else (raw(a),) for a in sweep.operands(v)
+        )  # what carries no derivative, such as a mask, is not on the tape
         return Entry(
             self.position(v), "leaf" if v._op is None else v._op.name, inputs, v._data,
             _derivatives(v), None if v._grad is None else sweep.zero_filled(v), v.name,
             sweep.parameters(v), v,
         )  # fmt: skip
+
+    def __contains__(self, v: object) -> bool:
+        if not isinstance(v, Value):
+            return False
+        i = bisect_left(self._numbers, v._n)
+        return i < len(self) and self._numbers[i] == v._n
 
     def position(self, v: Value) -> int:
         """Return where a Value stands on this tape.
@@ -142,7 +148,7 @@ class Tape:
             If it is not behind the outputs.
         """
         i = bisect_left(self._numbers, v._n)
-        if i == len(self) or self._numbers[i] != v._n:
+        if v not in self:
             raise KeyError(f"{v!r} is not on this tape")
         return i
 
