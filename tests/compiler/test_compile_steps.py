@@ -1524,3 +1524,51 @@ def test_what_is_not_finite_in_a_factor_is_found_in_the_product(bad: float) -> N
     assert np.isnan(want.item())
     for a, b in zip(same.parameters(), model.parameters(), strict=True):
         np.testing.assert_array_equal(np.isnan(b.data), np.isnan(a.data))
+
+
+def test_adjoints_and_new_leaves_come_back_as_they_do_eagerly() -> None:
+    w = tg.Value([1.0, 2.0])
+
+    def inside(a: Any) -> Any:
+        x = tg.Value(a)
+        (x * x * w).sum().backward()
+        return x.grad, x * 2.0, a * 2.0
+
+    def outside(a: Any) -> Any:
+        w.grad = None
+        (w * w * a).sum().backward()
+        return w.grad, w * a
+
+    for f in (inside, outside):
+        compiled: Any = tg.compile(f)
+        for a in ([3.0, 4.0], [-1.0, 0.5]):
+            want, got = f(np.array(a)), compiled(np.array(a))
+            assert [type(x) for x in got] == [type(x) for x in want]
+            for x, y in zip(got, want, strict=True):
+                np.testing.assert_array_equal(getattr(x, "data", x), getattr(y, "data", y))
+
+
+def test_leaves_may_get_another_dtype() -> None:
+    p = tg.Value(np.arange(4.0))
+
+    def step(x: Any) -> Any:
+        p.grad = None
+        loss = (p * p * x).sum()
+        loss.backward()
+        p.data = p.data - 0.1 * p.grad
+        return loss
+
+    compiled: Any = tg.compile(step)
+    compiled(2.0)
+    p.data = np.arange(4.0, dtype=np.float32)
+    compiled(2.0)
+    assert p.data.dtype == np.float32
+    np.testing.assert_allclose(p.data, 0.6 * np.arange(4.0), rtol=1e-6)
+    assert len(compiled.programs) == 2
+
+
+def test_an_axis_may_be_given_by_position() -> None:
+    compiled: Any = tg.compile(lambda v: np.argmax(v * 2.0, 1))
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=(4, 3))
+        np.testing.assert_array_equal(compiled(x), np.argmax(x, 1))

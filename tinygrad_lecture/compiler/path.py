@@ -78,6 +78,11 @@ def _result(x: Any) -> Value:
     return v
 
 
+def _is_like(x: Any, known: Any) -> bool:
+    """Whether an array has the dtype that a program was made for; a leaf keeps its shape."""
+    return isinstance(x, np.ndarray) and x.dtype == known.dtype
+
+
 MOST_MOVES = 8
 """After so many moves, what is written back is copied: somebody keeps looking at it."""
 
@@ -341,8 +346,12 @@ class Path:
                 checks.append(f"{known} not in {text.owner(cell.owner)}")
             else:
                 checks.append(f"{text.read(cell)} is None")
+        text.names["is_like"] = _is_like
         for cell in self.read:
-            if cell.kind == "item":
+            if cell.kind == "data" and cell in self.own:  # it may have been bound to another array
+                known, now = text.name(self.own[cell]), text.read(cell)
+                checks.append(f"({now} is {known} or is_like({now}, {known}))")
+            elif cell.kind == "item":
                 checks.append(f"{cell.key!r} in {text.owner(cell.owner)}")
             elif cell.kind == "grad":
                 checks.append(f"{text.read(cell)} is not None")

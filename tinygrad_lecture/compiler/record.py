@@ -130,16 +130,14 @@ def _tracked(nodes: list[Value], recorder: Recorder) -> set[int]:
     That is what depends, not detached, on a leaf of the user.
     """
     found: set[int] = set()
-    if all(v._n in recorder.sources for v in nodes if v._a is None):
+    is_leaf, copies = recorder.is_leaf, recorder.copies
+    if not any(v._a is None or id(v) in copies for v in nodes if v._n not in recorder.sources):
         return found
     for v in nodes:
-        if v._a is None:
-            if v._n not in recorder.sources:
+        if v._a is None or type(v._a) is tuple:
+            if is_leaf(v) or (v._a is not None and any(v._a[i]._n in found for i in v._q)):
                 found.add(v._n)
-        elif type(v._p) is float:
-            if v._a._n in found or (v._q is not None and v._b._n in found):
-                found.add(v._n)
-        elif any(v._a[i]._n in found for i in v._q):
+        elif v._a._n in found or (v._q is not None and v._b._n in found):
             found.add(v._n)
     return found
 

@@ -11,6 +11,7 @@ What would leave the graph unseen (printing, ``float()``, use as an index) raise
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,7 +131,7 @@ class Recorder:
     _saved: dict[int, tuple[Value, Any]] = field(default_factory=dict)
     _adopted: dict[int, tuple[dict[Any, Any], dict[Any, Any]]] = field(default_factory=dict)
     _inner: list[Value] = field(default_factory=list)
-    _copies: dict[int, Value] = field(default_factory=dict)
+    copies: dict[int, Value] = field(default_factory=dict)
     _generators: dict[int, tuple[np.random.Generator, Any]] = field(default_factory=dict)
     marks: list[tuple[Any, Any]] = field(default_factory=list)
     _argument_of: dict[int, int] = field(default_factory=dict)
@@ -227,7 +228,11 @@ class Recorder:
         """Make `v` a new leaf with the traced data of `source`: ``Value(traced)``."""
         v._data, v._op, v._a, v._b = source._data, DETACH, (source,), {}
         v._p, v._q = (source._data,), ()
-        self._copies[id(v)] = v
+        self.copies[id(v)] = v
+
+    def is_leaf(self, v: Value) -> bool:
+        """Whether a Value would be a leaf if nothing were recorded."""
+        return (v._a is None or id(v) in self.copies) and v._n not in self.sources
 
     def rebind(self, v: Value, fresh: Any) -> Any:
         """Note ``v.data = fresh``; return the bare data."""
@@ -249,7 +254,7 @@ class Recorder:
                 self.absent.append(Cell("grad", self._owner(v)))
             return None
         if isinstance(g, Value):
-            return g
+            return self.primal(g)  # eagerly it is bare: no derivative flows through it
         self._save(v)
         full = sweep.zero_filled(v)
         v._grad = self._input(Cell("grad", self._owner(v)), full)
@@ -278,11 +283,7 @@ class Recorder:
         """Record a backward pass: leaves gain the adjoint, inner values show it."""
         start = seed if isinstance(seed, Value) else seed_of(root, seed)
         nodes = sweep.collect([root])
-        wanted = {
-            n
-            for n, v in nodes.items()
-            if (v._op is None or id(v) in self._copies) and n not in self.sources
-        }
+        wanted = {n for n, v in nodes.items() if self.is_leaf(v)}
         adjoint = sweep.reverse_recorded(nodes, [(root, start)], wanted=wanted)
         for n, v in nodes.items():
             g = adjoint.get(n)
@@ -319,6 +320,7 @@ class Recorder:
 
     def plain(self, function: Any, args: Any, kwargs: Any) -> Any:
         """Record a call whose result carries no derivative."""
+        args, kwargs = _settings_by_name(function, args, kwargs)
         values = [raw(a) for a in args]
         out = function(*values, **kwargs)
         if not isinstance(out, (np.ndarray, np.generic, bool, float, int)):
@@ -380,7 +382,7 @@ class Recorder:
         self.result = None
         self.inputs, self.outputs, self.bindings = {}, {}, {}
         self.guards, self.draws = [], []
-        self._saved, self._adopted, self._inner, self._copies = {}, {}, [], {}
+        self._saved, self._adopted, self._inner, self.copies = {}, {}, [], {}
 
     def handled(self) -> set[int]:
         """Return the ids of the dicts whose changes are part of the record."""
@@ -393,9 +395,9 @@ class Recorder:
         seen = {v._n for v in stack}
         while stack:
             v = stack.pop()
+            if self.is_leaf(v):
+                return True
             if v._a is None:
-                if v._n not in self.sources:
-                    return True
                 continue
             for _, a in sweep.tracked(v):
                 if a._n not in seen:
@@ -427,6 +429,17 @@ SHAPES = {np.shape, np.ndim, np.size, np.array2string, np.array_repr, np.array_s
 def _same(a: Any, b: Any) -> bool:
     """Compare owners and keys: Values and dicts by identity, as == of Values is an op."""
     return a is b or (isinstance(a, (str, int, tuple)) and type(a) is type(b) and bool(a == b))
+
+
+def _settings_by_name(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Return arguments with the axis and the like, after the arrays, given by name."""
+    count = max(
+        (i + 1 for i, a in enumerate(args) if isinstance(a, (Value, np.ndarray))), default=0
+    )
+    if isinstance(function, np.ufunc) or count == len(args):
+        return args, kwargs
+    names = list(inspect.signature(function).parameters)
+    return args[:count], {**dict(zip(names[count:], args[count:], strict=False)), **kwargs}
 
 
 def _holds_values(x: Any) -> bool:
