@@ -96,10 +96,18 @@ def test_wide_nets_have_no_bad_minima() -> None:
     assert not outcome["largest final loss, H = 6"].holds
 
 
-def test_other_learning_rates_are_noticed() -> None:
-    assert not experiments.lr_curves(lrs=[0.1], quick=True, optimizer=sgd(0.1)).holds
-    assert not experiments.lr_curves(lrs=[0.001], quick=True, optimizer=sgd(100.0)).holds
-    assert not experiments.lr_curves(lrs=[10.0], quick=True, optimizer=sgd(0.1)).holds
+@pytest.mark.parametrize(
+    ("lr", "factor", "noticed"),
+    [
+        (0.001, 100.0, "final loss, α = 0.001"),
+        (0.1, 0.1, "final loss, α = 0.1"),
+        (1.0, 0.03, "final loss, α = 1"),
+        (10.0, 0.1, "share above ln 3, α = 10"),
+    ],
+)
+def test_other_learning_rates_are_noticed(lr: float, factor: float, noticed: str) -> None:
+    outcome = experiments.lr_curves(lrs=[lr], quick=True, optimizer=sgd(factor))
+    assert not outcome[noticed].holds
 
 
 def test_a_chain_that_does_not_train_is_noticed() -> None:
