@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..engine import Value, divide, sqrt
-from .optimizer import Group, Optimizer, Params, check_number
+from ._checks import check_number
+from .optimizer import Group, Optimizer, Params
 
 __all__ = ["Adam"]
 

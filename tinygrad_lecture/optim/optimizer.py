@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import operator
 import warnings
 from abc import ABC, abstractmethod
@@ -19,17 +18,6 @@ __all__ = ["Optimizer"]
 
 Group = dict[str, Any]
 Params = Iterable[Value | Group]
-
-
-def check_number(
-    optimizer: str, name: str, value: Any, low: float = 0.0, high: float = math.inf
-) -> float:
-    """Return a hyper-parameter as a float, or raise ValueError that says what would be right."""
-    number = float(value)
-    if not (low <= number < high):
-        upper = "" if high == math.inf else f" and below {high:g}"
-        raise ValueError(f"{optimizer}: {name} must be at least {low:g}{upper}, got {value!r}")
-    return number
 
 
 def plain(setting: Any) -> Any:
@@ -107,7 +95,7 @@ class Optimizer(ABC):
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f'{name}: a parameter group is a dict with "params", got {group!r}')
         params = [group["params"]] if isinstance(group["params"], Value) else list(group["params"])
-        unknown = [key for key in group if key not in self.defaults and key != "params"]
+        unknown = [key for key in _settings(group) if key not in self.defaults]
         if unknown:
             raise ValueError(
                 f"{name}: unknown setting {unknown[0]!r} in a group; known are"
@@ -133,7 +121,7 @@ class Optimizer(ABC):
                 )
             taken[id(p)] = i
         settings = {k: plain(group.get(k, v)) for k, v in self.defaults.items()}
-        complete = {"params": params, **settings}
+        complete = {"params": params, **settings, **_initial(group)}
         self.check_group(complete)
         self.param_groups.append(complete)
 
@@ -246,7 +234,8 @@ class Optimizer(ABC):
         groups, start = [], 0
         for group in self.param_groups:
             numbers = list(range(start, start + len(group["params"])))
-            groups.append({**copy.deepcopy(_settings(group)), "params": numbers})
+            settings = {**copy.deepcopy(_settings(group)), **_initial(group)}
+            groups.append({**settings, "params": numbers})
             start += len(numbers)
         state = {i: copy.deepcopy(self.state[p]) for i, p in enumerate(flat) if p in self.state}
         return {"state": state, "param_groups": groups}
@@ -297,6 +286,7 @@ class Optimizer(ABC):
                 new_state[p] = ours_now
         for group, new in zip(self.param_groups, groups, strict=True):
             group.update({k: plain(copy.deepcopy(x)) for k, x in _settings(new).items()})
+            group.update(_initial(new))
         self.state = new_state
 
     def __repr__(self) -> str:
@@ -309,7 +299,12 @@ class Optimizer(ABC):
 
 
 def _settings(group: Mapping[str, Any]) -> Group:
-    return {key: value for key, value in group.items() if key != "params"}
+    return {key: value for key, value in group.items() if key not in ("params", "initial_lr")}
+
+
+def _initial(group: Mapping[str, Any]) -> Group:
+    """Return the rate that a schedule began with, which no step reads."""
+    return {"initial_lr": float(group["initial_lr"])} if "initial_lr" in group else {}
 
 
 def _remembered(value: Any, p: Value) -> Any:

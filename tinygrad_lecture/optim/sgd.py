@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from ..engine import Value
-from .optimizer import Group, Optimizer, Params, check_number
+from ._checks import check_number
+from .optimizer import Group, Optimizer, Params
 
 __all__ = ["SGD"]
 
