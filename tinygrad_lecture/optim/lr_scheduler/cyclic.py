@@ -403,7 +403,7 @@ class OneCycleLR(LRScheduler):
         last = len(turns) - 2
         phase = next((i for i in range(last) if t <= ends[i + 1]), last)
         length = ends[phase + 1] - ends[phase]
-        return way(*turns[phase : phase + 2], (t - ends[phase]) / length if length else 1.0)
+        return way(turns[phase], turns[phase + 1], (t - ends[phase]) / length if length else 1.0)
 
     def lr_at(self, t: int) -> list[float]:
         """Rates along the cycle, for each group."""

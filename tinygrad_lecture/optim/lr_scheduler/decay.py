@@ -44,7 +44,7 @@ class LambdaLR(LRScheduler):
     >>> import tinygrad_lecture as tg
     >>> optimizer = tg.optim.SGD([tg.Value(0.0)], lr=0.5)
     >>> tg.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (t + 1)).lrs(4)
-    array([0.5  , 0.25 , 0.167, 0.125])
+    array([0.5       , 0.25      , 0.16666667, 0.125     ])
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class BottouLR(LRScheduler):
     >>> import tinygrad_lecture as tg
     >>> optimizer = tg.optim.SGD([tg.Value(0.0)], lr=0.5)
     >>> tg.optim.lr_scheduler.BottouLR(optimizer, lam=2.0).lrs(4)
-    array([0.5  , 0.25 , 0.167, 0.125])
+    array([0.5       , 0.25      , 0.16666667, 0.125     ])
     """
 
     def __init__(

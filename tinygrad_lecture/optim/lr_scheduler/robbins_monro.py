@@ -52,7 +52,9 @@ class RobbinsMonro:
 def robbins_monro(
     schedule: LRScheduler | Callable[[int], float], *, tolerance: float = 0.01
 ) -> RobbinsMonro:
-    """Say whether a schedule fulfils the conditions of Robbins and Monro (1951) (L21)::
+    """Say whether a schedule fulfils the conditions of Robbins and Monro (1951, L21).
+
+    They are::
 
         Σ α(t) = ∞      (else SGD may stop before it arrives)
         Σ α(t)² < ∞     (else its noise never dies)
@@ -97,7 +99,7 @@ def robbins_monro(
     with np.errstate(divide="ignore"):
         logs = np.log2(sums[-TAIL:])
     finite = bool(np.isfinite(logs[-1]))
-    exponent = 1.0 - (logs[-1] - logs[0]) / (TAIL - 1) if finite else math.inf
+    exponent = 1.0 - float(logs[-1] - logs[0]) / (TAIL - 1) if finite else math.inf
     if abs(exponent) < tolerance:
         exponent = 0.0
     far, calm = exponent <= 1.0 + tolerance, exponent > 0.5 + tolerance
@@ -112,7 +114,7 @@ def robbins_monro(
     else:
         reason = f"both conditions hold (exponent {exponent:.3g})"
     noise = float(squares.sum()) if calm else math.inf
-    return RobbinsMonro(travel, noise, float(exponent), far and calm, reason)
+    return RobbinsMonro(travel, noise, exponent, far and calm, reason)
 
 
 def _blocks(at: Callable[[int], float]) -> Iterator[tuple[float, float]]:
