@@ -70,10 +70,12 @@ def test_weight_decay_is_part_of_the_gradient() -> None:
 def test_the_defaults_are_the_papers_and_pytorchs() -> None:
     optimizer = Adam([tg.Value(1.0)])
     assert optimizer.defaults == {
-        "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0,
+        "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False,
+        "bias_correction": True,
     }  # fmt: skip
     assert repr(optimizer) == (
-        "Adam(1 parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)"
+        "Adam(1 parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0,"
+        " amsgrad=False, bias_correction=True)"
     )
 
 

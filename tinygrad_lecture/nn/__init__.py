@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import functional, init, manual
+from . import functional, init, manual, utils
 from .activations import (
     CELU,
     ELU,
@@ -131,4 +131,5 @@ __all__ = [
     "l2_penalty",
     "manual",
     "summary",
+    "utils",
 ]

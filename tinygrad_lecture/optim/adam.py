@@ -1,19 +1,15 @@
-"""Adam: steps scaled by moving averages of the gradient and of its square."""
+"""Adam and AdamW: steps scaled by moving averages of the gradient and of its square."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from ..engine import Value, divide, sqrt
-from ._checks import check_number
+from ..engine import Value, divide, maximum, sqrt
+from ._checks import check_betas, check_entry, check_flag, check_number
 from .optimizer import Group, Optimizer, Params
 
-__all__ = ["Adam"]
-
-STATE = ("step", "exp_avg", "exp_avg_sq")
+__all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer):
@@ -33,7 +29,8 @@ class Adam(Optimizer):
     θ ← θ − α√(1 − β₂ᵗ)/(1 − β₁ᵗ) · m / (√v + ε√(1 − β₂ᵗ)).
 
     The paper's defaults are PyTorch's.  They are advice, not a guarantee: there are convex
-    problems on which Adam does not converge (Reddi et al. 2018).
+    problems on which Adam does not converge.  ``amsgrad=True`` mends those (Reddi, Kale and Kumar
+    2018): the largest v so far, which never shrinks, takes the place of v in the root.
 
     Parameters
     ----------
@@ -47,12 +44,18 @@ class Adam(Optimizer):
         ε ≥ 0, outside of the root.  With 0, a gradient that was always 0 gives nan, as 0/0 does.
     weight_decay : float
         λ ≥ 0: adds λθ to the gradient, that is λ/2 ‖θ‖² to the loss.  Adam then rescales it as
-        it does all of the gradient.
+        it does all of the gradient; `AdamW` does not.
+    amsgrad : bool
+        Whether the root is taken of the largest v so far.
+    bias_correction : bool
+        False leaves the divisions by 1 − βᵗ out (RMSprop with momentum), to see what they are for:
+        the first step is (1 − β₁)/√(1 − β₂) = 3.16 times as long then.
 
     Attributes
     ----------
     state : dict
-        By parameter: ``step`` (t, a float), ``exp_avg`` (m) and ``exp_avg_sq`` (v).
+        By parameter: ``step`` (t, a float), ``exp_avg`` (m), ``exp_avg_sq`` (v), and with amsgrad
+        ``max_exp_avg_sq``.
 
     Raises
     ------
@@ -72,6 +75,8 @@ class Adam(Optimizer):
     (0.701586, 3.0)
     """
 
+    decoupled = False  # whether weight decay acts beside the gradient: AdamW
+
     def __init__(
         self,
         params: Params,
@@ -79,31 +84,33 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        bias_correction: bool = True,
     ) -> None:
-        defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "bias_correction": bias_correction,
+        }
         super().__init__(params, defaults)
 
     def check_group(self, group: Group) -> None:
         """Refuse settings out of their ranges."""
-        check_number("Adam", "lr", group["lr"])
-        betas = group["betas"]
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise ValueError(f"Adam: betas must be a pair such as (0.9, 0.999), got {betas!r}")
-        check_number("Adam", "betas[0]", betas[0], high=1.0)
-        check_number("Adam", "betas[1]", betas[1], high=1.0)
-        check_number("Adam", "eps", group["eps"])
-        check_number("Adam", "weight_decay", group["weight_decay"])
+        name = type(self).__name__
+        check_number(name, "lr", group["lr"])
+        check_betas(name, group["betas"])
+        check_number(name, "eps", group["eps"])
+        check_number(name, "weight_decay", group["weight_decay"])
+        check_flag(name, "amsgrad", group["amsgrad"])
+        check_flag(name, "bias_correction", group["bias_correction"])
 
     def check_state(self, entry: Mapping[str, Any], shape: tuple[int, ...]) -> None:
         """Refuse a state that lacks a part, or whose parts cannot belong to the parameter."""
-        if set(entry) != set(STATE):
-            raise ValueError(f"it has {', '.join(entry)}, not {', '.join(STATE)}")
-        step, m, v = (entry[key] for key in STATE)
-        if not (isinstance(step, float) and step >= 0):
-            raise ValueError(f"step must be a number of at least 0, got {step!r}")
-        for key, moment in (("exp_avg", m), ("exp_avg_sq", v)):
-            if not isinstance(moment, (float, np.ndarray)) or np.shape(moment) != shape:
-                raise ValueError(f"{key} must have the parameter's shape {shape}, got {moment!r}")
+        check_entry(entry, shape, ("exp_avg", "exp_avg_sq"), optional=("max_exp_avg_sq",))
 
     def update(self, group: Group, params: list[Value]) -> None:
         """Apply the formulas of the class to one group."""
@@ -112,14 +119,74 @@ class Adam(Optimizer):
         for p in params:
             theta, g = p._current(), p.grad
             if decay:
-                g = g + decay * theta
+                if self.decoupled:
+                    theta = theta - (lr * decay) * theta
+                else:
+                    g = g + decay * theta
             state = self.state.setdefault(p, {})
             m, v = (1.0 - beta1) * g, (1.0 - beta2) * (g * g)
             t = 1.0
             if state:
                 t = state["step"] + t
                 m, v = beta1 * state["exp_avg"] + m, beta2 * state["exp_avg_sq"] + v
-            root = sqrt(1.0 - beta2**t)
-            scale = lr * root / (1.0 - beta1**t)
-            p._rebind(theta - divide(scale * m, sqrt(v) + eps * root))
             state["step"], state["exp_avg"], state["exp_avg_sq"] = t, m, v
+            if group["amsgrad"]:
+                v = maximum(state.get("max_exp_avg_sq", v), v)
+                state["max_exp_avg_sq"] = v
+            root, scale = 1.0, lr
+            if group["bias_correction"]:
+                root = sqrt(1.0 - beta2**t)
+                scale = lr * root / (1.0 - beta1**t)
+            p._rebind(theta - divide(scale * m, sqrt(v) + eps * root))
+
+
+class AdamW(Adam):
+    """Adam whose weight decay is not rescaled (Loshchilov and Hutter 2019, arXiv:1711.05101).
+
+    The decay leaves the gradient alone, and with it the averages m and v of `Adam`::
+
+        θ ← θ − αλθ − α m̂ / (√v̂ + ε)
+
+    So all weights shrink at the same rate, where Adam's decay is divided by √v̂ as the gradient is:
+    weights with large gradients hardly decay there.  As in PyTorch, and unlike in the paper, α
+    scales the decay as well.
+
+    Parameters
+    ----------
+    params, lr, betas, eps, amsgrad, bias_correction
+        See `Adam`.
+    weight_decay : float
+        λ ≥ 0; PyTorch's default is 0.01.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For bad parameters or settings out of their ranges.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> x = tg.Value(1.0)
+    >>> optimizer = tg.optim.AdamW([x], lr=0.1, weight_decay=0.5)
+    >>> (3.0 * x).backward()
+    >>> _ = optimizer.step()
+    >>> round(x.data, 6)  # 1 - 0.1 * 0.5 * 1 - 0.1
+    0.85
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        amsgrad: bool = False,
+        *,
+        bias_correction: bool = True,
+    ) -> None:
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, bias_correction=bias_correction
+        )

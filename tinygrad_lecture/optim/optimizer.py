@@ -20,6 +20,11 @@ Group = dict[str, Any]
 Params = Iterable[Value | Group]
 
 
+def decayed(g: Any, theta: Any, decay: Any) -> Any:
+    """Return the gradient with that of the weight decay, λ/2 ‖θ‖²: g + λθ."""
+    return g + decay * theta if decay else g
+
+
 def plain(setting: Any) -> Any:
     """Return NumPy's numbers as Python's: those would turn a float32 parameter into float64.
 
@@ -145,21 +150,25 @@ class Optimizer(ABC):
             for p in group["params"]:
                 p.grad = None
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def see_loss(self, loss: Any) -> None:  # noqa: B027
+        """Take note of the loss at the parameters of this step, or of None if it was not given."""
+
+    def step(self, closure: Callable[[], Any] | Value | float | None = None) -> Any:
         """Move all parameters by one step along their gradients.
 
         Parameters without a gradient stay where they are.
 
         Parameters
         ----------
-        closure : callable, optional
+        closure : callable, Value or float, optional
             Clears the gradients, computes the loss, calls ``backward()`` and returns the loss; it
-            is called before the step.
+            is called before the step.  Or that loss itself, after ``backward()``.  Only few
+            optimizers look at it (`Rprop` with ``variant="irprop+"``).
 
         Returns
         -------
         object
-            What the closure returned, or None.
+            The loss that the closure returned, or that was given.
 
         Raises
         ------
@@ -172,7 +181,7 @@ class Optimizer(ABC):
         RuntimeWarning
             Once, if gradients from before the last step are still part of the sums in ``.grad``.
         """
-        result = None if closure is None else closure()
+        result = closure() if callable(closure) else closure
         ready = [
             (group, [p for p in group["params"] if p.grad is not None])
             for group in self.param_groups
@@ -187,6 +196,7 @@ class Optimizer(ABC):
             )
         if TRACING and (active := recorder()) is not None:
             self._adopt(active, [p for _, params in ready for p in params])
+        self.see_loss(result)
         for group, params in ready:
             changed = {key: plain(x) for key, x in _settings(group).items() if plain(x) is not x}
             group.update(changed)

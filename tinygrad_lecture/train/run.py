@@ -86,7 +86,7 @@ class Run:
         value = self.loss(output, targets)
         if np.isfinite(value):
             value.backward()
-            self.optimizer.step()
+            self.optimizer.step(value)
         return output, value
 
     @property
