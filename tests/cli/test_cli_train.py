@@ -67,7 +67,7 @@ def test_json_is_one_object_and_nothing_else(
         "dataset": "moons", "hidden": [4], "epochs": 2, "lr": 0.2, "batch": 50,
         "momentum": 0.5, "weight_decay": 0.01, "seed": 3, "optimizer": "sgd",
         "init": "kaiming_uniform", "activation": "relu", "batch_norm": False, "residual": False,
-        "dropout": 0.0, "early_stopping": 0, "monitor": 0,
+        "dropout": 0.0, "schedule": "constant", "ema": 0.0, "early_stopping": 0, "monitor": 0,
     }  # fmt: skip
     assert report["reason"] == "finished"
     assert report["files"]["model.npz"] == str(tmp_path / "model.npz")
@@ -119,6 +119,8 @@ def test_hidden_none_is_a_linear_classifier(
         (["xor", "--activation", "rleu"], "unknown activation 'rleu': did you mean 'relu'?"),
         (["xor", "--dropout", "1"], "dropout must be at least 0 and below 1; got 1.0"),
         (["xor", "--early-stopping", "-1"], "early_stopping must be at least 0 epochs"),
+        (["xor", "--schedule", "cosin"], "unknown schedule 'cosin': did you mean 'cosine'?"),
+        (["xor", "--ema", "1.0"], "ema must be at least 0 (none) and below 1"),
         (["xor", "--monitor", "-1"], "monitor must be at least 0 steps"),
         (["--resume", "DIR"], "DIR holds no run to resume: there is no config.json in it"),
         (["--resume", "DIR", "--out", "x"], "--out does not go with --resume"),
@@ -292,6 +294,33 @@ def test_all_parts_by_name_and_resumed(tmp_path: Path, capsys: pytest.CaptureFix
     for part in ("Tanh()", "BatchNorm1d(8", "Dropout(p=0.1)", "Shortcut("):
         assert part in text
     assert "0 (" not in (whole / "monitor.csv").read_text()
+
+
+@pytest.mark.parametrize("name", tg.train.choices.SCHEDULES)
+def test_schedules_and_averages_resume_bit_for_bit(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    flags = ["moons", "--hidden", "8", "--schedule", name, "--ema", "0.9"]
+    stop_after = StopAfter(2)
+    assert main(["train", *flags, "--epochs", "5", "--out", str(whole)]) == 0
+    settings = tg.train.Settings.of("moons", hidden=(8,), schedule=name, ema=0.9, epochs=5)
+    tg.train.train_classifier(settings, parts, callbacks=[stop_after])
+    assert main(["train", "--resume", str(parts)]) == 0
+    capsys.readouterr()
+    same_files(whole, parts)
+    assert (whole / "metrics.csv").read_bytes() == (parts / "metrics.csv").read_bytes()
+
+
+class StopAfter(tg.train.Callback):
+    """Ctrl-C after so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_epoch(self, run: Any) -> None:
+        if run.epoch == self.epochs:
+            raise KeyboardInterrupt
 
 
 def test_early_stopping_ends_well_and_says_so(

@@ -50,6 +50,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }  # fmt: skip
 
+SWA: dict[str, dict[str, Any]] = {
+    "swa": {"swa_lr": 0.05, "anneal_epochs": 20},
+    "swa, linear": {"swa_lr": [0.05, 0.1], "anneal_epochs": 7, "anneal_strategy": "linear"},
+    "swa, at once": {"swa_lr": 0.05, "anneal_epochs": 0},
+}
+
 LOSSES = [1.0 / (1 + t // 9) for t in range(STEPS)]  # improve at every ninth step
 PLATEAUS: dict[str, dict[str, Any]] = {
     "plateau": {"factor": 0.5, "patience": 3},
@@ -58,12 +64,16 @@ PLATEAUS: dict[str, dict[str, Any]] = {
 }
 
 
-def rates(optimizer: Any, modules: Any, name: str) -> list[list[float]]:
+def rates(optimizer: Any, optim: Any, name: str) -> list[list[float]]:
     """Return the rates of both groups at each step, of a schedule of PyTorch's or ours."""
     found = []
-    if name in PLATEAUS:
+    modules = optim.lr_scheduler
+    if name in SWA:
+        schedule = optim.swa_utils.SWALR(optimizer, **SWA[name])
+        steps: list[tuple[float, ...]] = [()] * STEPS
+    elif name in PLATEAUS:
         schedule = modules.ReduceLROnPlateau(optimizer, **PLATEAUS[name])
-        steps: list[tuple[float, ...]] = [(loss,) for loss in LOSSES]
+        steps = [(loss,) for loss in LOSSES]
     else:
         kind, settings = CASES[name]
         schedule = getattr(modules, kind)(optimizer, **settings)
@@ -77,15 +87,16 @@ def rates(optimizer: Any, modules: Any, name: str) -> list[list[float]]:
 def main() -> None:
     """Write PyTorch's rates down."""
     import torch
+    import torch.optim.swa_utils
 
     answers = {}
-    for name in [*CASES, *PLATEAUS]:
+    for name in [*CASES, *PLATEAUS, *SWA]:
         a, b = (torch.zeros(1, dtype=torch.float64, requires_grad=True) for _ in range(2))
         groups = [{"params": [p], "lr": lr} for p, lr in zip((a, b), RATES, strict=True)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             optimizer = torch.optim.SGD(groups, momentum=0.9)
-            answers[name] = rates(optimizer, torch.optim.lr_scheduler, name)
+            answers[name] = rates(optimizer, torch.optim, name)
     FILE.write_text(json.dumps(answers, indent=0) + "\n")
 
 

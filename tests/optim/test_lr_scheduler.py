@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from schedules import CASES, FILE, PLATEAUS, RATES, STEPS, rates
+from schedules import CASES, FILE, PLATEAUS, RATES, STEPS, SWA, rates
 
 import tinygrad_lecture as tg
 from tinygrad_lecture.optim import SGD, Adam
@@ -90,15 +90,16 @@ def test_first_steps_by_hand(name: str) -> None:
             schedule.step()
 
 
-@pytest.mark.parametrize("name", [*CASES, *PLATEAUS])
+@pytest.mark.parametrize("name", [*CASES, *PLATEAUS, *SWA])
 def test_a_hundred_steps_of_two_groups_are_pytorchs(name: str) -> None:
-    ours = rates(two_groups(), schedules, name)
+    ours = rates(two_groups(), tg.optim, name)
     np.testing.assert_allclose(ours, TORCH[name], rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", [*CASES, *PLATEAUS])
+@pytest.mark.parametrize("name", [*CASES, *PLATEAUS, *SWA])
 def test_the_stored_numbers_are_pytorchs(name: str) -> None:
     torch = pytest.importorskip("torch")
+    pytest.importorskip("torch.optim.swa_utils")
     groups = [
         {"params": [torch.zeros(1, dtype=torch.float64, requires_grad=True)], "lr": lr}
         for lr in RATES
@@ -106,7 +107,7 @@ def test_the_stored_numbers_are_pytorchs(name: str) -> None:
     optimizer = torch.optim.SGD(groups, momentum=0.9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.warn", lambda *args, **kwargs: None)
-        theirs = rates(optimizer, torch.optim.lr_scheduler, name)
+        theirs = rates(optimizer, torch.optim, name)
     np.testing.assert_allclose(theirs, TORCH[name], rtol=1e-12, atol=1e-15)
 
 

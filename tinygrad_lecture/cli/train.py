@@ -17,7 +17,7 @@ from ..train import (
     resume_classifier,
     train_classifier,
 )
-from ..train.choices import ACTIVATIONS, INITIALIZERS, OPTIMIZERS
+from ..train.choices import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
 from ..train.settings import IDX_RECIPE, RECIPES, as_text
 
 __all__ = ["add_parser", "run"]
@@ -45,7 +45,8 @@ with exit code 1; the best model before it is kept."""
 
 GIVEN = (
     "hidden", "epochs", "lr", "batch", "momentum", "weight_decay", "seed", "optimizer", "init",
-    "activation", "batch_norm", "residual", "dropout", "early_stopping", "monitor",
+    "activation", "schedule", "ema", "batch_norm", "residual", "dropout",
+    "early_stopping", "monitor",
 )  # fmt: skip
 
 
@@ -102,6 +103,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--activation", metavar="NAME", help=f"{', '.join(ACTIVATIONS)}; default relu"
     )
+    parser.add_argument(
+        "--schedule", metavar="NAME",
+        help=f"of the learning rate over the epochs: {', '.join(SCHEDULES)}; default constant",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ema", type=float, nargs="?", const=0.995, metavar="D",
+        help="validate and keep an exponential average of the weights; decay .995 without a number",
+    )  # fmt: skip
     flag = argparse.BooleanOptionalAction
     parser.add_argument("--batch-norm", action=flag, help="before each activation")
     parser.add_argument("--residual", action=flag, help="shortcuts around layers of equal widths")

@@ -9,8 +9,11 @@ from typing import Any
 
 from .. import nn, optim
 from ..errors import UsageError
+from ..optim import lr_scheduler as schedules
 
-__all__ = ["ACTIVATIONS", "INITIALIZERS", "OPTIMIZERS", "choose", "make_optimizer"]
+__all__ = [
+    "ACTIVATIONS", "INITIALIZERS", "OPTIMIZERS", "SCHEDULES", "choose", "make_optimizer",
+]  # fmt: skip
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -39,6 +42,26 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     for name, kind in vars(optim).items()
     if inspect.isclass(kind) and issubclass(kind, optim.Optimizer) and kind is not optim.Optimizer
 }
+
+SCHEDULES: dict[str, Callable[[optim.Optimizer, int], Any]] = {
+    "constant": lambda optimizer, epochs: None,
+    "step": lambda optimizer, epochs: schedules.StepLR(optimizer, max(1, epochs // 3)),
+    "exponential": lambda optimizer, epochs: schedules.ExponentialLR(
+        optimizer, 0.01 ** (1 / epochs)
+    ),
+    "inverse_time": lambda optimizer, epochs: schedules.InverseTimeLR(
+        optimizer, max(1.0, epochs / 10)
+    ),
+    "linear": lambda optimizer, epochs: schedules.PolynomialLR(optimizer, epochs),
+    "cosine": lambda optimizer, epochs: schedules.CosineAnnealingLR(optimizer, epochs),
+    "restarts": lambda optimizer, epochs: schedules.CosineAnnealingWarmRestarts(
+        optimizer, max(1, epochs // 4)
+    ),
+    "plateau": lambda optimizer, epochs: schedules.ReduceLROnPlateau(
+        optimizer, factor=0.3, patience=5
+    ),
+}
+"""Learning rates that change from epoch to epoch, over so many epochs in all."""
 
 
 def choose(what: str, name: str, names: Iterable[str]) -> str:

@@ -18,9 +18,10 @@ from .. import nn
 from ..data import DataLoader, Dataset, Splits, load
 from ..errors import UsageError
 from ..nn import functional as F
+from ..optim.swa_utils import AveragedModel, get_ema_avg_fn
 from .archive import load_archive, save_archive, write_atomically
 from .checkpoint import Checkpoint, load_checkpoint
-from .choices import ACTIVATIONS, INITIALIZERS, make_optimizer
+from .choices import ACTIVATIONS, INITIALIZERS, SCHEDULES, make_optimizer
 from .csv_log import MetricsCSV
 from .evaluate import predict
 from .loop import fit
@@ -294,6 +295,7 @@ def _job(
         sizes, mean, std, dtype, np.random.default_rng(settings.seed), **_network(settings)
     )
     optimizer = make_optimizer(settings.optimizer, model.parameters(), asdict(settings))
+    ema = settings.ema and AveragedModel(model, get_ema_avg_fn(settings.ema))
     watching: list[Callback] = []
     if settings.early_stopping:
         watching.append(EarlyStopping(settings.early_stopping))
@@ -315,6 +317,8 @@ def _job(
                 MetricsCSV(out / METRICS),
                 Checkpoint(out / CHECKPOINT, info=_info(settings, data)),
             ],
+            scheduler=SCHEDULES[settings.schedule](optimizer, settings.epochs),
+            average=ema or None,
             resume=state,
             compile=compile,
             progress=False,  # the caller's callbacks show it

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from .choices import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, choose
+from .choices import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES, choose
 
 __all__ = ["IDX_RECIPE", "RECIPES", "Settings", "as_text"]
 
@@ -45,7 +45,7 @@ class Settings:
     seed : int
         At least 0; of the start weights and of the order of samples.  The division of the data into
         parts does not depend on it, so that runs can be compared.
-    optimizer, init, activation : str
+    optimizer, init, activation, schedule : str
         Names of `tinygrad_lecture.train.choices`.
     batch_norm : bool
         Batch normalization before each activation (L51).
@@ -55,6 +55,9 @@ class Settings:
         Probability after each activation, in [0, 1).
     early_stopping : int
         Epochs without progress after which to stop (L43); 0 is never.
+    ema : float
+        Decay of the exponential average of the weights that is validated and kept (L40), in [0, 1);
+        0 is none.
     monitor : int
         Look at all layers before every so many steps (L41); 0 is never.
 
@@ -84,6 +87,8 @@ class Settings:
     batch_norm: bool = False
     residual: bool = False
     dropout: float = 0.0
+    schedule: str = "constant"
+    ema: float = 0.0
     early_stopping: int = 0
     monitor: int = 0
 
@@ -101,12 +106,14 @@ class Settings:
             ("weight_decay", "a number of at least 0", 0 <= self.weight_decay < np.inf),
             ("seed", "at least 0", self.seed >= 0),
             ("dropout", "at least 0 and below 1", 0 <= self.dropout < 1),
+            ("ema", "at least 0 (none) and below 1", 0 <= self.ema < 1),
             ("early_stopping", "at least 0 epochs (0 is never)", self.early_stopping >= 0),
             ("monitor", "at least 0 steps (0 is never)", self.monitor >= 0),
         ]
         choose("optimizer", self.optimizer, OPTIMIZERS)
         choose("init", self.init, INITIALIZERS)
         choose("activation", self.activation, ACTIVATIONS)
+        choose("schedule", self.schedule, SCHEDULES)
         for name, rule, holds in rules:
             if not holds:
                 raise UsageError(f"{name} must be {rule}; got {as_text(getattr(self, name))}")
