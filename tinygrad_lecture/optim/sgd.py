@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from ..engine import Value
-from ._checks import check_number
+from ._checks import check_entry, check_number
 from .optimizer import Group, Optimizer, Params
 
 __all__ = ["SGD"]
@@ -103,6 +104,10 @@ class SGD(Optimizer):
             raise ValueError('SGD: dampening belongs to momentum_form="pytorch", set it to 0')
         if group["nesterov"] and (momentum == 0.0 or dampening):
             raise ValueError("SGD: nesterov=True needs momentum > 0 and dampening = 0")
+
+    def check_state(self, entry: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+        """Refuse a state that cannot belong to the parameter."""
+        check_entry(entry, shape, ("momentum_buffer",), numbers=())
 
     def update(self, group: Group, params: list[Value]) -> None:
         """Apply the formulas of the class to one group."""

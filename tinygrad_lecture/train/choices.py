@@ -41,6 +41,7 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
     name.lower(): kind
     for name, kind in vars(optim).items()
     if inspect.isclass(kind) and issubclass(kind, optim.Optimizer) and kind is not optim.Optimizer
+    if kind is not optim.LBFGS  # it asks for a closure, and for full batches
 }
 
 SCHEDULES: dict[str, Callable[[optim.Optimizer, int], Any]] = {

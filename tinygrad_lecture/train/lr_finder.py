@@ -151,7 +151,7 @@ def lr_range_test(
         optimizer.zero_grad()
         value = loss(model(inputs), targets)
         value.backward()
-        optimizer.step()
+        optimizer.step(value)
         return value
 
     take_step = compiled(step) if compile else step

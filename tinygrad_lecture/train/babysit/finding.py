@@ -55,7 +55,7 @@ def training_step(
         optimizer.zero_grad()
         value = loss(model(inputs), targets)
         value.backward()
-        optimizer.step()
+        optimizer.step(value)
         return value
 
     return compiled(step) if compile else step
