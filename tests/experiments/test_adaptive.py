@@ -14,8 +14,8 @@ from tinygrad_lecture.experiments import adaptive
 class Slow(optim.Adam):
     """Averages that forget at other speeds."""
 
-    def __init__(self, params: Any, lr: float, eps: float = 1e-8) -> None:
-        super().__init__(params, lr=lr, betas=(0.8, 0.99), eps=eps)
+    def __init__(self, params: Any, **settings: Any) -> None:
+        super().__init__(params, betas=(0.8, 0.99), **settings)
 
 
 def test_other_averages_are_seen() -> None:

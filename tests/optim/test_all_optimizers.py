@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from optimizer_cases import CASES, KEPT, NUMBERS, PROBLEMS, STEPS, Case, Ours, d
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import nn, optim
+from tinygrad_lecture.train import load_archive, save_archive
 
 STORED: dict[str, Any] = json.loads(NUMBERS.read_text(encoding="utf-8"))
 KNOWN = [case for case in CASES if case.torch is not None]
@@ -133,14 +135,16 @@ def test_the_average_of_asgd_is_pytorchs() -> None:
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("case", KNOWN, ids=name_of)
-def test_a_hundred_steps_are_pytorchs_with_a_reload_in_the_middle(case: Case, problem: str) -> None:
+def test_a_hundred_steps_are_pytorchs_with_a_reload_in_the_middle(
+    case: Case, problem: str, tmp_path: Path
+) -> None:
     ours, theirs = Ours(case, problem, STORED["data"]), iter(STORED["paths"][repr(case)][problem])
     for step in range(STEPS):
         if step == STEPS // 2:
-            saved = ours.optimizer.state_dict()
+            save_archive(tmp_path / "state.npz", "test", ours.optimizer.state_dict())
             other = {"lr": 7.0} if "lr" not in case.second else {}
             ours.optimizer = Case(case.ours, other).make(ours.w, ours.b)
-            ours.optimizer.load_state_dict(saved)
+            ours.optimizer.load_state_dict(load_archive(tmp_path / "state.npz", "test"))
         ours.take(ours.batch(step))
         if step + 1 in KEPT:
             np.testing.assert_allclose(ours.position, next(theirs), rtol=1e-12, atol=1e-12)
@@ -235,6 +239,29 @@ def test_states_that_cannot_be_are_refused(case: Case) -> None:
             with pytest.raises(ValueError, match=f"{number} must be a number"):
                 ours.optimizer.load_state_dict({**good, "state": {0: {**entry, number: "3"}}})
     ours.optimizer.load_state_dict(good)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_a_state_carried_over_through_a_file_changes_no_bit(
+    case: Case, compile: bool, tmp_path: Path
+) -> None:
+    ours, whole = (Ours(case, "noisy", STORED["data"]) for _ in range(2))
+    mine, other = (tg.compile(x.take) if compile else x.take for x in (ours, whole))
+    for step in range(8):
+        if step == 4:
+            save_archive(tmp_path / "state.npz", "test", ours.optimizer.state_dict())
+            ours.optimizer = Case(case.ours, {}).make(ours.w, ours.b)
+            ours.optimizer.load_state_dict(load_archive(tmp_path / "state.npz", "test"))
+            mine = tg.compile(ours.take) if compile else ours.take
+        mine(ours.batch(step))
+        other(whole.batch(step))
+        assert ours.position == whole.position
+    for p, q in ((ours.w, whole.w), (ours.b, whole.b)):
+        a, b = ours.optimizer.state.get(p, {}), whole.optimizer.state.get(q, {})
+        assert {k: (type(x), np.array(x).tolist()) for k, x in a.items()} == {
+            k: (type(x), np.array(x).tolist()) for k, x in b.items()
+        }
 
 
 # ----------------------------------------------------------------------------------- refusals

@@ -57,7 +57,7 @@ def adam_steps(
     alpha : float
         Step size.
     optimizer : callable
-        ``optimizer(params, lr=α, eps=ε)``.
+        ``optimizer(params, lr=α, eps=ε, bias_correction=...)``.
     quick, seed
         No effect: it is quick; seed of random gradients.
 
@@ -80,13 +80,7 @@ def adam_steps(
     t = np.arange(1, 101)
     constant = np.ones((100, 1))
     corrected = -run(constant, eps=0.0)[:, 0]
-    theta = nn.Parameter(np.zeros(1))
-    rule = optimizer([theta], lr=alpha)
-    plain = np.empty(100)
-    for i, row in enumerate(constant):
-        steps_taken(rule, theta, row[None])
-        state = rule.state[theta]
-        plain[i] = (state["exp_avg"] / np.sqrt(state["exp_avg_sq"])).item()
+    plain = -run(constant, eps=0.0, bias_correction=False)[:, 0]
     figure = Figure("constant gradient", "step", "step / α")
     figure = figure.add("Adam", t, corrected).add("without bias correction", t, plain)
     checks = [
