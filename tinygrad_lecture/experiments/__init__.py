@@ -33,8 +33,10 @@ from .registry import *  # noqa: F403
 from .residual import *  # noqa: F403
 from .run import *  # noqa: F403
 from .scale import *  # noqa: F403
+from .schedules import *  # noqa: F403
 from .searching import *  # noqa: F403
 from .sgd import *  # noqa: F403
+from .sign_steps import *  # noqa: F403
 from .stack import *  # noqa: F403
 from .stopping import *  # noqa: F403
 from .weight_averages import *  # noqa: F403
