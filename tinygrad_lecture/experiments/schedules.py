@@ -199,7 +199,7 @@ def averaged_sgd(
     formula = gamma / (1.0 + 2.0 * gamma * np.arange(1000))
     checks = [
         Check("γ₀/(1 + λγ₀t) − rates of BottouLR", np.max(np.abs(rates - formula)), at_most(1e-15)),
-        Check("ASGD, t₀ = 0: its average − the mean from the second step on", running, at_most(1e-12)),
+        Check("ASGD, t₀ = 0: average − mean from the second step on", running, at_most(1e-12)),
         Check("excess risk of the last weights", float(risk(last).mean()), reference=2.6e-4),
         Check("excess risk of the average", float(risk(average).mean()), reference=1.0e-4),
         Check("average over last", risk(average).mean() / risk(last).mean(), below(1.0), 0.38),
