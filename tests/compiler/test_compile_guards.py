@@ -1032,6 +1032,9 @@ def test_draws_of_other_threads_are_not_blamed_on_the_function() -> None:
         assert fast(np.ones(3)) == 15_000.0
         with pytest.raises(tg.RecordingError, match="random state"):
             tg.compile(lambda x: x * random.random())(2.0)
+        draw = random.random
+        with pytest.raises(tg.RecordingError, match="random state"):
+            tg.compile(lambda x: x * draw())(2.0)
     finally:
         stop.set()
         thread.join()

@@ -118,7 +118,8 @@ class Surroundings:
         Other threads may draw as well (Dask's workers do): then the function has to name it.
         """
         owner = getattr(random.random, "__self__", None)
-        named = (x is random or getattr(x, "__self__", None) is owner for _, _, x in self.globals)
+        known = [x for _, _, x in (*self.globals, *self.cells)]
+        named = (x is random or getattr(x, "__self__", None) is owner for x in known)
         return threading.active_count() == 1 or any(named)
 
     def _refuse_chance(self, name: str) -> None:
