@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tinygrad_lecture import experiments, nn, optim
+from tinygrad_lecture.optim import lr_scheduler
 
 
 class Unscaled(nn.Dropout):
@@ -31,3 +33,20 @@ def test_noise_breaks_the_symmetry() -> None:
 
     outcome = experiments.symmetry(optimizer=Noisy)
     assert outcome["largest difference of units that started equal"].verdict == "fails"
+
+
+def test_another_warm_up_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    warmup = lr_scheduler.MomentumWarmup
+
+    def longer(optimizer: Any, start: float, end: float, steps: int) -> Any:
+        return warmup(optimizer, start=start, end=end, steps=2 * steps)
+
+    monkeypatch.setattr(lr_scheduler, "MomentumWarmup", longer)
+    assert not experiments.momentum_warmup().holds
+
+
+def test_other_gains_are_seen() -> None:
+    def slower(params: Any, lr: float) -> optim.GainSGD:
+        return optim.GainSGD(params, lr=lr, increase=0.04)
+
+    assert experiments.gains_by_hand(optimizer=slower)["gain − by hand"].verdict == "fails"

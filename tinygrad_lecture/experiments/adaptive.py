@@ -150,6 +150,7 @@ def badly_scaled(
         "SGD": (optim.SGD, {"lr": 0.995 * 2.0 / highest}),
         "momentum 0.9": (optim.SGD, {"lr": 0.995 * 3.8 / highest, "momentum": 0.9}),
         "Adam": (optim.Adam, {"lr": 0.01}),
+        "Adagrad": (optim.Adagrad, {"lr": 0.5}),
     }
     paths = {
         name: _descend(np.diag(lams), rule, steps, **settings)
@@ -171,6 +172,7 @@ def badly_scaled(
         Check("‖w‖/‖w₀‖, SGD", paths["SGD"][-1], above(1e-3), 0.65),
         Check("‖w‖/‖w₀‖, momentum 0.9", paths["momentum 0.9"][-1], above(1e-3), 0.49),
         Check("‖w‖/‖w₀‖, Adam", paths["Adam"][-1], below(1e-3), 1e-6),
+        Check("‖w‖/‖w₀‖, Adagrad", paths["Adagrad"][-1], below(1e-3)),
         Check("‖w‖/‖w₀‖, Adam, rotated", turned, above(0.1), 0.77),
     ]
     return Outcome(checks, figure=figure)

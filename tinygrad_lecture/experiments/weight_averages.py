@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import square, sum
+from ..optim.swa_utils import AveragedModel, get_ema_avg_fn
 from .outcome import Check, Figure, Outcome, at_least, below, near
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy
@@ -27,12 +28,6 @@ from .training import (
 __all__ = ["ema_noise", "ema_stabilizes"]
 
 
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """θ_avg ← d θ_avg + (1 − d) θ."""
-    for a, p in zip(average.parameters(), model.parameters(), strict=True):
-        a.data = decay * a.data + (1.0 - decay) * p.data
-
-
 @claim("L40", "an average of the last 200 steps has a twentieth of the variance of the steps")
 def ema_noise(
     *,
@@ -40,6 +35,7 @@ def ema_noise(
     decay: float = 0.995,
     chains: int = 2000,
     optimizer: MakeOptimizer = optim.SGD,
+    average_of: Callable[..., AveragedModel] = AveragedModel,
     quick: bool = False,
     seed: int = 0,
 ) -> Outcome:
@@ -58,6 +54,8 @@ def ema_noise(
         Independent runs, which are the elements of one array.
     optimizer : callable
         ``optimizer(params, lr=α)``.
+    average_of : callable
+        ``average_of(model, avg_fn)``.
     quick, seed
         A quarter of the chains; seed of the samples.
 
@@ -74,7 +72,7 @@ def ema_noise(
             self.theta = nn.Parameter(np.zeros(chains))
 
     point = Point()
-    average = copy.deepcopy(point)
+    average: Any = average_of(point, get_ema_avg_fn(decay))
     step = training_step(
         optimizer(point.parameters(), lr=alpha),
         lambda y: 0.5 * sum(square(point.theta - y)),
@@ -83,10 +81,10 @@ def ema_noise(
     variances, path = [], []
     for t in range(16 * memory):
         step(rng.normal(size=chains))
-        _follow(average, point, decay)
-        path.append((point.theta.data[0], average.theta.data[0]))
+        average.update_parameters(point)
+        path.append((point.theta.data[0], average.module.theta.data[0]))
         if t >= 6 * memory and t % (memory // 4) == 0:
-            variances.append((np.mean(point.theta.data**2), np.mean(average.theta.data**2)))
+            variances.append((np.mean(point.theta.data**2), np.mean(average.module.theta.data**2)))
     own, averaged = np.mean(variances, axis=0)
     rho = 1.0 - alpha
     theory = (1 - decay) / (1 + decay) * (1 + decay * rho) / (1 - decay * rho)
@@ -111,6 +109,7 @@ def ema_stabilizes(
     steps: int = 6000,
     seeds: int = 10,
     optimizer: MakeOptimizer = optim.SGD,
+    average_of: Callable[..., AveragedModel] = AveragedModel,
     quick: bool = False,
     seed: int = 0,
 ) -> Outcome:
@@ -128,6 +127,8 @@ def ema_stabilizes(
         Data sets and nets, trained side by side.
     optimizer : callable
         ``optimizer(params, lr=α)``; it has to work element by element.
+    average_of : callable
+        ``average_of(model, avg_fn)``.
     quick, seed
         A third of the steps; seed of data, weights and orders.
 
@@ -141,7 +142,7 @@ def ema_stabilizes(
     X, y = spirals_for_each(rngs, 500, 0.6)
     X_test, y_test = spirals_for_each(rngs, 1000, 0.6)
     stack = Stack([network([2, 20, 3], nn.Tanh, rng) for rng in rngs])
-    average = copy.deepcopy(stack)
+    average = average_of(stack, get_ema_avg_fn(decay))
     step = training_step(
         optimizer(stack.parameters(), lr=alpha),
         lambda x, labels: stacked_cross_entropy(stack(x), labels),
@@ -149,9 +150,9 @@ def ema_stabilizes(
     rows: list[Any] = []
     for t, (x, labels) in enumerate(batches_for_each(X, y, 4, steps, rngs)):
         step(x, labels)
-        _follow(average, stack, decay)
+        average.update_parameters(stack)
         if t >= steps // 2 and t % 50 == 0:
-            rows.append([nll(logits(net, X_test), y_test) for net in (stack, average)])
+            rows.append([nll(logits(net, X_test), y_test) for net in (stack, average.module)])
     losses = np.array(rows)  # (tests, 2, seeds)
     spread, means = losses.std(axis=0), losses.mean(axis=0)
     figure = Figure(f"SGD at α = {alpha:g}", "step", "test loss")
