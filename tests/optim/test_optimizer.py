@@ -176,6 +176,70 @@ def test_gradients_summed_over_several_backwards_before_a_step_are_no_mistake() 
     assert p.data == pytest.approx(1 - 0.2 - 0.6)
 
 
+@pytest.mark.parametrize("compile", [False, True])
+def test_hooks_see_the_gradients_before_the_parameters_move(compile: bool) -> None:
+    p = tg.Value([0.0, 0.0])
+    optimizer = SGD([p], lr=1.0)
+
+    def take(direction: Any) -> None:
+        optimizer.zero_grad()
+        (p * direction).sum().backward()
+        optimizer.step()
+
+    run: Any = tg.compile(take) if compile else take
+
+    def step(direction: Any) -> Any:
+        before = p.data
+        run(np.array(direction))
+        return (before - p.data).tolist()
+
+    assert step([3.0, 4.0]) == [3.0, 4.0]
+    handle = optimizer.register_step_pre_hook(lambda *_: nn.utils.clip_grad_norm_([p], 1.0))
+    assert step([3.0, 4.0]) == pytest.approx([0.6, 0.8], rel=1e-6)
+    assert step([0.3, 0.4]) == pytest.approx([0.3, 0.4], rel=1e-12)
+    with optimizer.register_step_pre_hook(lambda *_: nn.utils.clip_grad_value_([p], 0.1)):
+        assert step([3.0, 0.0]) == pytest.approx([0.1, 0.0], rel=1e-6)
+    assert step([3.0, 0.0]) == pytest.approx([1.0, 0.0], rel=1e-6)
+    handle.remove()
+    handle.remove()
+    assert step([3.0, 4.0]) == pytest.approx([3.0, 4.0], rel=1e-12)
+
+
+def test_a_hook_gets_the_optimizer_and_what_the_step_got() -> None:
+    p, seen = tg.Value(1.0), []
+    optimizer = SGD([p], lr=0.1)
+    optimizer.register_step_pre_hook(lambda *args: seen.append(args))
+    (p * p).backward()
+    optimizer.step(2.5)
+    assert seen == [(optimizer, (2.5,), {})]
+
+
+def test_fit_takes_clipped_steps() -> None:
+    X, y = tg.data.xor(signed=True)
+    lengths = []
+    for compile in (False, True):
+        model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 2, rng=1))
+        params = list(model.parameters())
+        optimizer = SGD(params, lr=1.0)
+        optimizer.register_step_pre_hook(
+            lambda *_, params=params: nn.utils.clip_grad_norm_(params, 1e-3)
+        )
+        start = [np.array(p.data) for p in params]
+        tg.train.fit(
+            model,
+            nn.CrossEntropyLoss(),
+            optimizer,
+            (X, y),
+            epochs=1,
+            compile=compile,
+            progress=False,
+        )
+        lengths.append(
+            np.sqrt(sum(((p.data - q) ** 2).sum() for p, q in zip(params, start, strict=True)))
+        )
+    assert lengths == pytest.approx([1e-3, 1e-3], rel=1e-2)
+
+
 def test_a_closure_is_called_first_and_its_loss_returned() -> None:
     p = tg.Value(3.0)
     optimizer = SGD([p], lr=0.5)

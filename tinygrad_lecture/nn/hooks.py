@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Hooks", "RemovableHandle"]
 
-Hook = Callable[..., None]
+Hook = Callable[..., Any]
 _numbers = itertools.count().__next__
+
+
+class Registry(Protocol):
+    """Hooks by kind and number; `tell` is called when there is another one, or one less."""
+
+    of: dict[str, dict[int, Callable[..., Any]]]
+
+    def tell(self) -> None:
+        """Note the change."""
 
 
 class RemovableHandle:
@@ -42,7 +51,7 @@ class RemovableHandle:
     >>> _ = layer([-1.0, 2.0])
     """
 
-    def __init__(self, hooks: Hooks, kind: str, hook: Hook) -> None:
+    def __init__(self, hooks: Registry, kind: str, hook: Callable[..., Any]) -> None:
         self._hooks, self._kind, self._number = hooks, kind, _numbers()
         hooks.of[kind][self._number] = hook
         hooks.tell()

@@ -24,7 +24,9 @@ def clip_grad_norm_(
 
     With ‖g‖ the norm of all gradients as one vector, g ← g · min(1, max_norm / (‖g‖ + 10⁻⁶)): the
     direction stays (Pascanu, Mikolov and Bengio 2013).  It works in compiled steps too, and PyTorch
-    has the same formula, 10⁻⁶ included.
+    has the same formula, 10⁻⁶ included.  Where `train.fit` takes the steps, let the optimizer call
+    it: ``optimizer.register_step_pre_hook(lambda *_: clip_grad_norm_(parameters, 1.0))``, with
+    ``parameters`` a list.
 
     Parameters
     ----------

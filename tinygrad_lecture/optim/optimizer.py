@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine import Value
 from ..engine.modes import TRACING, recorder
+from ..nn.hooks import RemovableHandle
 
 __all__ = ["Optimizer"]
 
@@ -37,6 +38,18 @@ def plain(setting: Any) -> Any:
         same = type(setting) is tuple and all(map(operator.is_, items, setting))
         return setting if same else items
     return setting
+
+
+class StepHooks:
+    """Hooks before each step of one optimizer, counted where compiled steps can watch."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, dict[int, Callable[..., Any]]] = {"step": {}}
+        self.told = {"step hooks": 0}
+
+    def tell(self) -> None:
+        """Note that there is another hook, or one less: steps have to be recorded again."""
+        self.told["step hooks"] += 1
 
 
 class Optimizer(ABC):
@@ -77,6 +90,7 @@ class Optimizer(ABC):
     def __init__(self, params: Params, defaults: Group) -> None:
         self.defaults = defaults
         self._warned = False
+        self._hooks = StepHooks()
         self.param_groups: list[Group] = []
         self.state: dict[Value, dict[str, Any]] = {}
         name = type(self).__name__
@@ -144,6 +158,37 @@ class Optimizer(ABC):
     def update(self, group: Group, params: list[Value]) -> None:
         """Move ``params``, those of the group that have a gradient, by one step."""
 
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` in each step, before parameters move.
+
+        As the gradients are there by then (those of a closure too, other than in PyTorch), it is
+        the place to clip them where somebody else takes the steps, `train.fit` for example.  In a
+        compiled step it is recorded with the rest.
+
+        Parameters
+        ----------
+        hook : callable
+            Gets the optimizer and the arguments of ``step``; what it returns does not count.
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` takes the hook away.
+
+        Examples
+        --------
+        >>> import tinygrad_lecture as tg
+        >>> x = tg.Value([0.0, 0.0])
+        >>> optimizer = tg.optim.SGD([x], lr=1.0)
+        >>> clip = tg.nn.utils.clip_grad_norm_
+        >>> handle = optimizer.register_step_pre_hook(lambda *_: clip([x], 1.0))
+        >>> (x * [30.0, -40.0]).sum().backward()
+        >>> _ = optimizer.step()
+        >>> x.data.round(6)
+        array([-0.6,  0.8])
+        """
+        return RemovableHandle(self._hooks, "step", hook)
+
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters: ``.grad`` becomes None."""
         for group in self.param_groups:
@@ -197,6 +242,8 @@ class Optimizer(ABC):
         if TRACING and (active := recorder()) is not None:
             self._adopt(active, [p for _, params in ready for p in params])
         self.see_loss(result)
+        for hook in list(self._hooks.of["step"].values()):
+            hook(self, (closure,), {})
         for group, params in ready:
             changed = {key: plain(x) for key, x in _settings(group).items() if plain(x) is not x}
             group.update(changed)
@@ -209,6 +256,7 @@ class Optimizer(ABC):
 
     def _adopt(self, recorder: Any, params: list[Value]) -> None:
         """Let a recording trace the settings, and what is remembered about parameters."""
+        recorder.adopt(self._hooks.told, (), fixed=("step hooks",))
         recorder.reach(self.state, self, "state")
         recorder.adopt(self.state, ())
         for group in self.param_groups:
