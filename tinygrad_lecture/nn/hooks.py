@@ -201,7 +201,7 @@ def _is_tracked(x: Value, active: Any) -> bool:
     stack, seen = [x], {x._n}
     while stack:
         v = stack.pop()
-        if id(v) in active._copies or (v.is_leaf and v._n not in active.sources):
+        if id(v) in active.copies or (v.is_leaf and v._n not in active.sources):
             return True
         for _, a in tracked(v):
             if a._n not in seen:
