@@ -187,6 +187,22 @@ def test_refusals() -> None:
         tg.compile(lambda: optimizer.step(lambda: (x * x).sum().backward()))()
 
 
+def test_there_is_no_rate_to_schedule_and_fit_has_no_closure() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, rng=0))
+    optimizer = optim.LBFGS(model.parameters())
+    with pytest.raises(TypeError, match="StepLR: LBFGS has no learning rate to schedule"):
+        optim.lr_scheduler.StepLR(optimizer, 3)
+    with pytest.raises(TypeError, match=r"LBFGS: step\(closure\) needs a function"):
+        tg.train.fit(
+            model,
+            nn.CrossEntropyLoss(),
+            optimizer,
+            tg.data.xor(signed=True),
+            epochs=1,
+            progress=False,
+        )
+
+
 def test_a_closure_that_forgets_zero_grad_is_found() -> None:
     x = tg.Value([1.0, 2.0])
     optimizer = optim.LBFGS([x])

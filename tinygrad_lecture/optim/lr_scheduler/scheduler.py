@@ -61,6 +61,10 @@ class Scheduler(ABC):  # noqa: B024 - what `step` takes differs, so it is not de
                 f"{self._name}: optimizer must be an optimizer of tg.optim, got"
                 f" {type(optimizer).__name__}"
             )
+        if "lr" not in optimizer.defaults:
+            raise TypeError(
+                f"{self._name}: {type(optimizer).__name__} has no learning rate to schedule"
+            )
         return optimizer
 
     def _rates(self) -> list[float]:
