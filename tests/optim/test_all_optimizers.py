@@ -80,6 +80,8 @@ BY_HAND: list[tuple[Any, dict[str, Any], list[float], list[float]]] = [
     (optim.Rprop, {**RPROP, "step_sizes": (1.5, 2.5)}, TURN, [1.5, 2.5, 0.0, -1.5, -2.5]),
     # gains 1, 1.05, 1.1, 1.045, .99275
     (optim.GainSGD, {"lr": 1.0}, [1.0, 1.0, 1.0, -1.0, 2.0], [1.0, 1.05, 1.1, -1.045, 1.9855]),
+    # a gradient of 0 keeps no sign: gains 1, .95, .9025, .9525, .904875
+    (optim.GainSGD, {"lr": 1.0}, [1.0, 0.0, 1.0, 1.0, -1.0], [1.0, 0.0, 0.9025, 0.9525, -0.904875]),
     (optim.GainSGD, {"lr": 1.0, "increase": 0.5, "decrease": 0.5, "clip": (0.5, 1.5)},
      [1.0, 1.0, 1.0, -1.0, 1.0], [1.0, 1.5, 1.5, -0.75, 0.5]),
 ]  # fmt: skip
