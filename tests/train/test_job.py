@@ -253,3 +253,13 @@ def test_a_linear_classifier_cannot_do_xor(tmp_path: Path) -> None:
     assert report.sizes == [2, 2]
     assert report.test_accuracy is not None
     assert report.test_accuracy <= 0.75
+
+
+@pytest.mark.slow
+def test_the_default_recipe_reads_digits(tmp_path: Path) -> None:
+    """The recipe was chosen on folds of the other two parts, never on the test part."""
+    accuracies = []
+    for seed in range(5):
+        report = train_classifier(Settings.of("digits", seed=seed), tmp_path / str(seed))
+        accuracies.append(report.test_accuracy or 0.0)
+    assert np.mean(accuracies) >= 0.975, accuracies

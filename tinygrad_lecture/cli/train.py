@@ -68,11 +68,11 @@ def _source(text: str) -> str:
 
 
 def _recipes() -> str:
-    keys = ("hidden", "epochs", "lr", "batch", "weight_decay")
+    keys = ("hidden", "epochs", "lr", "batch", "weight_decay", "schedule", "dropout", "batch_norm")
     rows: list[tuple[str, ...]] = [("", *keys)]
     for name, recipe in {**RECIPES, "IDX folder": IDX_RECIPE}.items():
-        rows.append((name, *(as_text(recipe[key]) for key in keys)))
-    return "\n".join("  " + "".join(f"{cell:<12}" for cell in row).rstrip() for row in rows)
+        rows.append((name, *(as_text(recipe.get(key, getattr(Settings, key, ""))) for key in keys)))
+    return "\n".join("  " + "".join(f"{cell:<14}" for cell in row).rstrip() for row in rows)
 
 
 def add_parser(subparsers: Any) -> None:

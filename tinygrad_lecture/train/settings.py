@@ -13,7 +13,16 @@ from .choices import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES, choose
 __all__ = ["IDX_RECIPE", "RECIPES", "Settings", "as_text"]
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "digits": {"hidden": (64, 32), "epochs": 40, "lr": 0.03, "batch": 16, "weight_decay": 2e-3},
+    "digits": {  # of six, the best in 4 folds of the training and validation parts: 0.9885
+        "hidden": (256, 128),
+        "epochs": 60,
+        "lr": 0.05,
+        "batch": 32,
+        "weight_decay": 1e-3,
+        "schedule": "cosine",
+        "dropout": 0.3,
+        "batch_norm": True,
+    },
     "moons": {"hidden": (32, 32), "epochs": 60, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
     "circles": {"hidden": (32, 32), "epochs": 60, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
     "spirals": {"hidden": (64, 64), "epochs": 100, "lr": 0.05, "batch": 32, "weight_decay": 1e-4},
