@@ -1,4 +1,4 @@
-"""The registry: every id of the lecture from L10 to L70 is there, names are unique and found."""
+"""The registry: every id of the lecture from L01 to L70 is there, names are unique and found."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_CLAIMS", dict(registry._CLAIMS))
 
 
-def test_every_id_from_l10_to_l70_is_registered() -> None:
+def test_every_id_from_l01_to_l70_is_registered() -> None:
     here = {c.id for c in experiments.claims()}
-    assert {f"L{i}" for i in range(10, 71)} <= here
+    assert {f"L{i:02d}" for i in range(1, 71)} <= here
 
 
 def test_claims_are_in_the_order_of_the_lecture_and_say_what_they_claim() -> None:
@@ -55,7 +55,7 @@ def test_names_are_ids_in_any_case_or_experiments() -> None:
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("L2", "L20"), ("l200", "L20"), ("sgd_noise_flor", "sgd_noise_floor"), ("", "L10, L11, L12")],
+    [("L2", "L20"), ("l200", "L20"), ("sgd_noise_flor", "sgd_noise_floor"), ("", "L01, L02, L03")],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, nearest: str) -> None:
     with pytest.raises(

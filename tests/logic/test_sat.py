@@ -207,7 +207,7 @@ def test_far_weights_stay_finite() -> None:
 # ----------------------------------------------------------- clause by clause, in single scalars
 
 
-@pytest.mark.parametrize(("loss", "forward", "both"), [("sum", 7, 45), ("log", 9, 50)])
+@pytest.mark.parametrize(("loss", "forward", "both"), [("sum", 7, 28), ("log", 9, 33)])
 def test_a_net_in_single_scalars_is_lifted(loss: Any, forward: int, both: int) -> None:
     cnf = CNF.random_ksat(200, 850, seed=0)
 
@@ -228,7 +228,6 @@ def test_a_net_in_single_scalars_is_lifted(loss: Any, forward: int, both: int) -
     value, gradient = derived(theta)
     assert float(value) == pytest.approx(want.item(), rel=1e-12)
     np.testing.assert_allclose(gradient, net.theta.grad, rtol=1e-9, atol=1e-12)
-    # Variables occur in different numbers of clauses: an instruction for each such number.
     assert rows(derived) <= both
 
 

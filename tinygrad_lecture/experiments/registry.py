@@ -1,4 +1,4 @@
-"""The claims of the lecture by their ids (L10 … L70): what `claim` registers and `claims` lists."""
+"""The claims of the lecture by their ids (L01 … L70): what `claim` registers and `claims` lists."""
 
 from __future__ import annotations
 
