@@ -169,3 +169,22 @@ def test_in_fit_they_stop_and_the_model_has_the_best_weights(
 def test_the_mode_has_to_be_that_of_fit(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="EarlyStopping has mode='max', and fit has mode='min'"):
         overfitting(tmp_path, EarlyStopping(mode="max"), compile=False)
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-5])
+def test_a_standstill_ends_gradient_descent(tol: float) -> None:
+    X, y = tg.data.xor(signed=True)
+    model = tg.nn.Linear(2, 2, rng=0)
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.5)
+    run = tg.train.fit(
+        model, tg.nn.CrossEntropyLoss(), optimizer, (X, y), epochs=2000, tol=tol, progress=False
+    )
+    changes = np.abs(np.diff([row["train_loss"] for row in run.history]))
+    assert changes[-1] < tol
+    assert (changes[:-1] >= tol).all()
+    assert run.reason == f"the training loss changes by less than {tol:g}"
+
+
+def test_a_tolerance_is_above_zero() -> None:
+    with pytest.raises(UsageError, match="tol must be above 0"):
+        tg.train.Standstill(0.0)

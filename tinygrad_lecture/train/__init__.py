@@ -27,7 +27,7 @@ from .seeds import ErrorBar, error_bar, over_seeds
 from .settings import Settings
 from .sharpness import sharpness
 from .snapshots import SnapshotEnsemble
-from .stopping import EarlyStopping, Patience
+from .stopping import EarlyStopping, Patience, Standstill
 from .trials import SerialExecutor, TrialError, WorkerDeathError, local_processes, run_trials
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "SerialExecutor",
     "Settings",
     "SnapshotEnsemble",
+    "Standstill",
     "TrialError",
     "WorkerDeathError",
     "accuracy",

@@ -20,6 +20,7 @@ from .progress import ProgressBar
 from .run import Best, Callback, DivergenceError, Run
 from .scheduling import Scheduling
 from .state import load_random_state, random_state, undisturbed
+from .stopping import Standstill
 
 __all__ = ["fit"]
 
@@ -43,6 +44,7 @@ def fit(
     scheduler: Any = None,
     interval: Literal["epoch", "step"] = "epoch",
     average: Any = None,
+    tol: float | None = None,
     resume: Mapping[str, Any] | None = None,
     restore_best: bool = True,
     compile: bool = True,
@@ -93,6 +95,8 @@ def fit(
     average : AveragedModel, optional
         Updated after each step (L40); it is validated, and its weights are kept, in place of the
         model's.
+    tol : float, optional
+        Stop when the training loss changes by less from one epoch to the next (L16).
     resume : dict, optional
         What `load_checkpoint` gave: training goes on from there, bit for bit as if it had never
         ended.
@@ -136,6 +140,8 @@ def fit(
     all_callbacks = list(callbacks)
     if scheduler is not None:
         all_callbacks.insert(0, Scheduling(scheduler, interval))
+    if tol is not None:
+        all_callbacks.append(Standstill(tol))
     if progress and not any(isinstance(callback, ProgressBar) for callback in callbacks):
         all_callbacks.append(ProgressBar())
     run = Run(

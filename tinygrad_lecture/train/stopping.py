@@ -1,4 +1,4 @@
-"""When to end a training: early stopping (L43) and the patience algorithm (L44)."""
+"""When to end a training: at a standstill (L16), early stopping (L43), patience (L44)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,48 @@ from ..errors import UsageError
 from ..nn import Module
 from .run import Callback, Run
 
-__all__ = ["EarlyStopping", "Patience"]
+__all__ = ["EarlyStopping", "Patience", "Standstill"]
+
+
+class Standstill(Callback):
+    """Stop when the training loss changes by less than ``tol`` from one epoch to the next (L16).
+
+    The rule of gradient descent on all samples; a loss of mini-batches is never quite still.  What
+    `fit` does with ``tol=``.
+
+    Parameters
+    ----------
+    tol : float
+        Above 0.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> X, y = tg.data.xor(signed=True)
+    >>> model = tg.nn.Linear(2, 2, rng=0)
+    >>> optimizer = tg.optim.SGD(model.parameters(), lr=1.0)
+    >>> run = tg.train.fit(
+    ...     model, tg.nn.CrossEntropyLoss(), optimizer, (X, y), epochs=1000, tol=1e-6
+    ... )
+    >>> run.reason, run.epoch < 100
+    ('the training loss changes by less than 1e-06', True)
+    """
+
+    def __init__(self, tol: float) -> None:
+        if not 0.0 < tol < math.inf:
+            raise UsageError(f"Standstill: tol must be above 0 and finite, got {tol!r}")
+        self.tol = float(tol)
+
+    def on_epoch(self, run: Run) -> None:
+        """Compare the last two epochs."""
+        losses = [row["train_loss"] for row in run.history[-2:]]
+        if len(losses) == 2 and abs(losses[1] - losses[0]) < self.tol:
+            run.stop(f"the training loss changes by less than {self.tol:g}")
 
 
 class _Stopping(Callback):
