@@ -160,3 +160,22 @@ def test_training_repairs_the_network(capsys: pytest.CaptureFixture[str]) -> Non
 def test_long_tables_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logic", "a & b & c & d & e & f & g"]) == 0
     assert "… 64 more rows" in capsys.readouterr().out
+
+
+def test_the_network_is_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("graphviz")
+    file = tmp_path / "xor.dot"
+    assert main(["logic", "left ^ right", "--draw", str(file)]) == 0
+    assert capsys.readouterr().out.endswith(f"wrote {file}\n")
+    text = file.read_text()
+    assert text.count("->") == 7  # six connections, and the output
+    for part in ("label=left", "label=right", 'label="+1"', "label=-1", "label=-0.5"):
+        assert part in text
+    monkeypatch.setenv("PATH", "")
+    for name, words in (("xor.svg", "needs Graphviz's program dot"), ("xor.txt", "ending must be")):
+        assert main(["logic", "a ^ b", "--draw", str(tmp_path / name)]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["logic", "a", "--draw", str(tmp_path / "no" / "x.dot")]) == 2
+    assert "cannot write" in capsys.readouterr().err

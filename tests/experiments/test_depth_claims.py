@@ -23,6 +23,7 @@ def test_training_side_by_side_is_gradient_descent_on_each() -> None:
             error = 1 / (1 + np.exp(-(X @ w[0] + b))) - y
             w, b = w - 0.3 * (error @ X / 3)[None], b - 0.3 * error.mean()
         np.testing.assert_allclose(row, X @ w[0] + b, rtol=1e-12)
+    np.testing.assert_allclose(models[1](X).data[:, 0], z[1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("n", [2, 3])
@@ -60,7 +61,7 @@ def test_a_solver_that_claims_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) 
     "name",
     [
         "single_neuron", "xor_by_one_neuron", "features_by_hand", "gates_as_neurons", "sat_loss",
-        "boolean_approximation",
+        "boolean_approximation", "perceptron_path", "decision_regions", "sat_path",
     ],
 )  # fmt: skip
 def test_quick_claims_hold(name: str) -> None:

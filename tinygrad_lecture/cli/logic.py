@@ -11,7 +11,7 @@ import numpy as np
 from .. import nn, optim
 from ..compiler import compile
 from ..errors import UsageError
-from ..logic import BooleanFunction, CNFNet, DNFNet, separate
+from ..logic import BooleanFunction, CNFNet, DNFNet, draw_net, save_drawing, separate
 from ..train import Progress
 
 __all__ = ["add_parser", "run"]
@@ -54,6 +54,9 @@ def add_parser(subparsers: Any) -> None:
         "--train", action="store_true",
         help="train the network on, from sigmoids with random disturbances",
     )  # fmt: skip
+    parser.add_argument(
+        "--draw", metavar="FILE", help="write the network as .dot, or as .svg, .png or .pdf"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of --train; default 0")
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.set_defaults(run=run)
@@ -84,6 +87,9 @@ def run(args: argparse.Namespace) -> int:
         }  # fmt: skip
     if args.train:
         report["training"] = _train(net, function, args.seed)
+    if args.draw:
+        save_drawing(draw_net(net, function.names), args.draw)
+        report["drawing"] = args.draw
     if args.json:
         print(json.dumps(report))
     else:
@@ -155,6 +161,8 @@ def _text(report: dict[str, Any], function: BooleanFunction) -> str:
             f"trained: loss {told['loss_before']:.4g} → {told['loss']:.4g} in {told['steps']}"
             f" steps, {told['wrong_rows']} of {len(rows)} rows wrong"
         )
+    if "drawing" in report:
+        lines.append(f"wrote {report['drawing']}")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from .averaging import *  # noqa: F403
 from .babysitting import *  # noqa: F403
 from .backprop import *  # noqa: F403
 from .depth import *  # noqa: F403
+from .depth_paths import *  # noqa: F403
 from .descent import *  # noqa: F403
 from .gradient_check import *  # noqa: F403
 from .initialization import *  # noqa: F403

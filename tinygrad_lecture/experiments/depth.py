@@ -41,7 +41,7 @@ def binary_losses(z: Any, y: Any) -> Any:
 def train_binary(
     models: list[nn.Sequential], X: NDArray[Any], y: NDArray[Any], lr: float, steps: int
 ) -> NDArray[np.float64]:
-    """Train nets side by side by gradient descent on all samples; return their outputs, (S, N)."""
+    """Train nets by gradient descent on all samples, side by side; return their outputs, (S, N)."""
     stack = Stack(models)
     inputs = np.broadcast_to(X, (len(models), *X.shape)).copy()
     targets = np.broadcast_to(y.astype(float), (len(models), len(y))).copy()
@@ -49,6 +49,9 @@ def train_binary(
     step = training_step(rule, lambda x, t: binary_losses(stack(x), t))
     for _ in range(steps):
         step(inputs, targets)
+    for number, model in enumerate(models):
+        for p, q in zip(model.parameters(), stack.parameters(), strict=True):
+            p.data = q.data[number].reshape(p.shape)
     return np.asarray(logits(stack, inputs)[:, :, 0])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .cnf import *  # noqa: F403 - its __all__ names what is public, as for all files here
 from .dimacs import *  # noqa: F403
+from .drawing import *  # noqa: F403
 from .expression import *  # noqa: F403
 from .function import *  # noqa: F403
 from .gates import *  # noqa: F403
