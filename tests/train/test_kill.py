@@ -27,11 +27,19 @@ def test_killed_at_twenty_random_times_it_goes_on_bit_for_bit(
     rng = np.random.default_rng(0)
     checkpoint = cut / "checkpoint.npz"
     reached = []
-    for _ in range(20):
+    for k in range(20):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         more = ["--resume", str(cut)] if checkpoint.exists() else [*first, "--batch-norm", "--out", str(cut), "--overwrite"]  # fmt: skip
         command = [sys.executable, "-c", program, "train", *more, "--epochs", "100000", *flags]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-            time.sleep(rng.uniform(0.2, 1.5))  # also before there is anything to keep
+            if k % 2:  # while it writes checkpoints, however slow the machine is
+                until = time.monotonic() + 60
+                while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+                    assert time.monotonic() < until
+                    time.sleep(0.01)
+                time.sleep(rng.uniform(0.0, 0.3))
+            else:  # also before there is anything to keep
+                time.sleep(rng.uniform(0.2, 1.5))
             assert child.poll() is None, child.communicate()
             child.kill()
         if checkpoint.exists():
