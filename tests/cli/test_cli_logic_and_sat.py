@@ -179,3 +179,12 @@ def test_the_network_is_drawn(
         assert words in capsys.readouterr().err
     assert main(["logic", "a", "--draw", str(tmp_path / "no" / "x.dot")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_many_inputs_are_not_decided(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " & ".join("abcdefghijkl")
+    assert told(capsys, text)["separable"] is None
+    assert main(["logic", text]) == 0
+    assert "decided up to 10 inputs only" in capsys.readouterr().out
+    assert told(capsys, "a & b")["separable"] is True
+    assert told(capsys, "a ^ b")["separable"] is False

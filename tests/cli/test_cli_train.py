@@ -338,3 +338,17 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b" / "checkpoint.npz").replace(tmp_path / "a" / "checkpoint.npz")
     with pytest.raises(UsageError, match="belongs to another run: lr differ"):
         tg.train.resume_classifier(tmp_path / "a", epochs=4)
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_starts_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        assert main(["train", "xor", *SHORT, "--out", str(folder)]) == 0
+    (cut / "checkpoint.npz").unlink()
+    assert main(["train", "--resume", str(cut)]) == 2  # a model is there: something was lost
+    assert "checkpoint.npz" in capsys.readouterr().err
+    (cut / "model.npz").unlink()
+    assert main(["train", "--resume", str(cut)]) == 0
+    same_files(whole, cut)

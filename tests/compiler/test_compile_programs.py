@@ -161,7 +161,7 @@ def verify_passes(f: Function, point: Point) -> None:
     lifted = lift(program)
     if lifted is None:
         return
-    lifted = verify(pack(verify(lifted), _alike(recording)))
+    lifted = verify(turn_module.turn(verify(pack(verify(lifted), _alike(recording)))))
     planned = verify(plan(lifted, _updates(recording, lifted)))
     assert len(planned.place) == len(planned)
 

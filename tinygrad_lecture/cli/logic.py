@@ -11,7 +11,15 @@ import numpy as np
 from .. import nn, optim
 from ..compiler import compile
 from ..errors import UsageError
-from ..logic import BooleanFunction, CNFNet, DNFNet, draw_net, save_drawing, separate
+from ..logic import (
+    BooleanFunction,
+    CNFNet,
+    DNFNet,
+    Separation,
+    draw_net,
+    save_drawing,
+    separate,
+)  # fmt: skip
 from ..train import Progress
 
 __all__ = ["add_parser", "run"]
@@ -31,6 +39,7 @@ examples:
 exit codes: 0 done, 1 the trained network is wrong on a row, 2 usage."""
 
 MOST_ROWS = 64
+MOST_INPUTS = 10  # the exact decision takes 1 s with 10 inputs and half a minute with 12
 STEPS = 2000
 
 
@@ -69,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     function = BooleanFunction.of(args.function)
     kind = CNFNet if args.cnf else DNFNet
     net = kind.from_truth_table(function, complement="auto", minimized=args.minimize)
-    separation = separate(function.X, function.table)
+    decided = function.n <= MOST_INPUTS
+    separation = separate(function.X, function.table) if decided else Separation(None, {})
     report: dict[str, Any] = {
         "names": list(function.names),
         "table": "".join(map(str, function.y.tolist())),
@@ -77,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         "formula": net.formula(),
         "hidden_units": net.n_hidden,
         "connections": net.n_connections,
+        "separable": bool(separation) if decided else None,
         "single_neuron": None,
         "conflict": {str(row): weight for row, weight in separation.conflict.items()},
     }
@@ -146,7 +157,9 @@ def _text(report: dict[str, Any], function: BooleanFunction) -> str:
         f" {report['connections']} connections",
     ]
     neuron = report["single_neuron"]
-    if neuron is None:
+    if report["separable"] is None:
+        lines.append(f"whether one neuron can do it is decided up to {MOST_INPUTS} inputs only")
+    elif neuron is None:
         lines.append("one neuron cannot do it: " + _conflict(report["conflict"], rows, table))
     else:
         terms = " ".join(

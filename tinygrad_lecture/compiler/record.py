@@ -60,7 +60,7 @@ class Recording:
 
     def forget(self) -> None:
         """Let the graph go: what runs the program needs to know places alone."""
-        self.nodes, self.rows = [], []
+        self.nodes, self.rows, self.values = [], [], np.empty(0)
         self.program = Program()
         self.recorder.forget()
 

@@ -433,13 +433,19 @@ def _same(a: Any, b: Any) -> bool:
 
 def _settings_by_name(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Return arguments with the axis and the like, after the arrays, given by name."""
-    count = max(
-        (i + 1 for i, a in enumerate(args) if isinstance(a, (Value, np.ndarray))), default=0
+    count = 1 + max(
+        (i for i, a in enumerate(args) if isinstance(a, (Value, np.ndarray))), default=-1
     )
     if isinstance(function, np.ufunc) or count == len(args):
         return args, kwargs
-    names = list(inspect.signature(function).parameters)
-    return args[:count], {**dict(zip(names[count:], args[count:], strict=False)), **kwargs}
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[count:]
+    except ValueError:  # some of NumPy's functions tell nobody how they are called
+        return args, kwargs
+    if any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in parameters[: len(args) - count]):
+        return args, kwargs
+    names = (p.name for p in parameters)
+    return args[:count], {**dict(zip(names, args[count:], strict=False)), **kwargs}
 
 
 def _holds_values(x: Any) -> bool:

@@ -75,7 +75,8 @@ class AveragedModel:
 
     The first update copies the weights: an average that began at the start weights, or at 0, would
     drag them along.  Normalization statistics belong to the weights of the model, not to their
-    average: call `update_bn` before the average is used.
+    average: call `update_bn` before the average is used.  It is updated beside a compiled step, not
+    inside of one, as `tinygrad_lecture.train.fit` does.
 
     Parameters
     ----------

@@ -261,6 +261,9 @@ def resume_classifier(
         raise UsageError(
             f"the data of {settings.dataset} are not those that the run in {out} started with"
         )
+    if not ((out / CHECKPOINT).exists() or (out / MODEL).exists()):
+        _write_config(out, settings, data)  # it ended before it had anything to go on with
+        return _job(settings, data, out, callbacks, None, compile)
     state = load_checkpoint(out / CHECKPOINT)
     theirs, ours = state.get("info", {}), _info(settings, data)
     if theirs != ours:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..nn import Module
+from ..optim.lr_scheduler.cyclic import cosine
 from .ensemble import Combine, Ensemble
 from .run import Callback, Run
 
@@ -77,7 +78,7 @@ class SnapshotEnsemble(Callback):
 
     def lr_at(self, t: int) -> float:
         """Rate of step t, from 0."""
-        return self.lr0 / 2 * (math.cos(math.pi * (t % self.length) / self.length) + 1)
+        return cosine(self.lr0, 0.0, t % self.length / self.length)
 
     def on_start(self, run: Run) -> None:
         """Set the rate of the first step."""
