@@ -117,6 +117,20 @@ def test_figures_grow_by_series_and_refuse_odd_ones() -> None:
         figure.add("b", [], [])
 
 
+def test_surfaces_refuse_what_is_no_grid() -> None:
+    figure = Figure("t", "x", "y").add("path", [0, 1], [0, 1])
+    figure = figure.add_surface("loss", [0, 1, 2], [0, 1], np.arange(6).reshape(2, 3), levels=(2,))
+    (surface,) = figure.surfaces
+    assert (surface.z[1, 2], surface.levels, len(figure.series)) == (5, (2,), 1)
+    assert figure.add("more", [0], [1]).surfaces == (surface,)
+    with pytest.raises(UsageError, match=r"surface 's': z must have .* = \(2, 3\), got \(3, 2\)"):
+        figure.add_surface("s", [0, 1, 2], [0, 1], np.zeros((3, 2)))
+    with pytest.raises(UsageError, match="surface 's': y must be two increasing numbers or more"):
+        figure.add_surface("s", [0, 1], [1, 1], np.zeros((2, 2)))
+    with pytest.raises(UsageError, match="surface 's': x must be two increasing"):
+        figure.add_surface("s", [[0, 1]], [0, 1], np.zeros((2, 2)))
+
+
 def test_texts_are_as_short_as_they_can_be() -> None:
     assert Check("x", [1.0, 1.0 + 1e-9]).measured_text == "1 (2)"
     assert Check("x", [True, False]).measured_text == "False … True (2)"

@@ -16,6 +16,7 @@ from .backprop import *  # noqa: F403
 from .depth import *  # noqa: F403
 from .depth_paths import *  # noqa: F403
 from .descent import *  # noqa: F403
+from .figure import *  # noqa: F403
 from .gradient_check import *  # noqa: F403
 from .initialization import *  # noqa: F403
 from .inputs import *  # noqa: F403

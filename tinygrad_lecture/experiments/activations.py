@@ -13,7 +13,8 @@ from .. import nn, optim
 from ..engine import Value, mean, square, sum
 from ..nn import functional as F
 from ..nn import init
-from .outcome import Check, Figure, Outcome, above, at_least, at_most, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_least, at_most, equals, near
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy
 from .training import (

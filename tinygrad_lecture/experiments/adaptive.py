@@ -11,16 +11,8 @@ from numpy.typing import NDArray
 from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import square, sum
-from .outcome import (
-    Check,
-    Figure,
-    Outcome,
-    above,
-    at_most,
-    below,
-    equals,
-    near,
-)
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, below, equals, near
 from .registry import claim
 from .training import MakeOptimizer, training_step
 

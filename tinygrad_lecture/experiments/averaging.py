@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from .. import data, nn, optim
 from ..nn import functional as F
 from ..train import Ensemble, SnapshotEnsemble, fit
-from .outcome import Check, Figure, Outcome, at_least, at_most, below
+from .figure import Figure
+from .outcome import Check, Outcome, at_least, at_most, below
 from .registry import claim
 from .training import (
     MakeOptimizer,

@@ -13,7 +13,8 @@ from .. import data, nn, optim
 from ..nn import functional as F
 from ..nn import init
 from ..train import babysit, diagnose_gap
-from .outcome import Check, Figure, Outcome, at_least, at_most, below, between, equals
+from .figure import Figure
+from .outcome import Check, Outcome, at_least, at_most, below, between, equals
 from .registry import claim
 from .training import MakeOptimizer, generators, network, training_step
 

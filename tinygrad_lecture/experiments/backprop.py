@@ -17,7 +17,8 @@ from ..engine import Value, maximum, mean, tanh, vjp
 from ..gradcheck.builtin import check_rows, rows
 from ..gradcheck.verdicts import Verdict
 from ..nn import manual
-from .outcome import Check, Figure, Outcome, at_most, below, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, at_most, below, equals, near
 from .registry import claim
 from .training import generators
 

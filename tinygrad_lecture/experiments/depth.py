@@ -13,7 +13,8 @@ from .. import data, logic, nn, optim
 from ..data.seeding import generator
 from ..engine import square, sum
 from ..nn import functional as F
-from .outcome import Check, Figure, Outcome, above, at_least, at_most, below, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_least, at_most, below, equals, near
 from .registry import claim
 from .stack import Stack
 from .training import generators, logits, network, training_step

@@ -11,7 +11,8 @@ from .. import data, logic, nn, optim
 from ..data.seeding import generator
 from ..nn import functional as F
 from .depth import binary_losses, right, train_binary
-from .outcome import Check, Figure, Outcome, above, at_least, at_most, below, equals
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_least, at_most, below, equals
 from .registry import claim
 from .stack import Stack
 from .training import generators, logits, network, training_step

@@ -9,7 +9,8 @@ import numpy as np
 from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import grad, mean, square
-from .outcome import Check, Figure, Outcome, above, at_most, below, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, below, near
 from .quadratic import steps_to
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy

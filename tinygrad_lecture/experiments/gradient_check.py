@@ -12,7 +12,8 @@ from ..engine import cos, exp, grad, relu, square, sum, tanh
 from ..gradcheck import gradcheck, taylor_test
 from ..gradcheck.builtin import faulty, has_derivative, rows
 from ..gradcheck.verdicts import Verdict
-from .outcome import Check, Figure, Outcome, at_least, below, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, at_least, below, equals, near
 from .registry import claim
 
 __all__ = ["checker_notices_faults", "difference_errors", "taylor_remainder"]

@@ -13,7 +13,8 @@ from .. import data, nn
 from ..data.seeding import generator
 from ..engine import no_grad, sum
 from ..nn import init
-from .outcome import Check, Figure, Outcome, above, below, between, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, below, between, equals, near
 from .registry import claim
 from .training import Init, generators, layer_outputs, network
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from .. import data, nn, optim
 from ..data.seeding import generator
 from ..engine import mean, square
-from .outcome import Check, Figure, Outcome, above, at_least, at_most, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_least, at_most, near
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy
 from .training import MakeOptimizer, generators, logits, network, nll, training_step

@@ -12,7 +12,8 @@ from ..data.seeding import generator
 from ..engine import exp, grad, hessian, mean, square, sum
 from ..nn import functional as F
 from ..train import sharpness
-from .outcome import Check, Figure, Outcome, above, at_least, at_most, below, between, equals
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_least, at_most, below, between, equals
 from .registry import claim
 from .stack import Stack
 from .training import MakeOptimizer, generators, logits, network, training_step

@@ -10,7 +10,8 @@ import numpy as np
 from .. import data, nn, optim
 from ..nn import functional as F
 from ..train import diagnose_curve, lr_range_test
-from .outcome import Check, Figure, Outcome, above, at_least, below, equals
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_least, below, equals
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy
 from .training import (

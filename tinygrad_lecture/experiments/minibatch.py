@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import grad, mean, square, sum
-from .outcome import Check, Figure, Outcome, at_most, below, near
+from .figure import Figure
+from .outcome import Check, Outcome, at_most, below, near
 from .registry import claim
 from .training import MakeOptimizer, batches, generators, training_step
 

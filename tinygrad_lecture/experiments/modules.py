@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import data, nn, optim
-from .outcome import Check, Figure, Outcome, equals
+from .figure import Figure
+from .outcome import Check, Outcome, equals
 from .registry import claim
 from .training import MakeOptimizer, accuracy, generators, logits, network, training_step
 

@@ -10,7 +10,8 @@ import numpy as np
 from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import grad, square, sum
-from .outcome import Check, Figure, Outcome, at_most, near
+from .figure import Figure
+from .outcome import Check, Outcome, at_most, near
 from .registry import claim
 from .training import MakeOptimizer, training_step
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import data, nn, optim, train
 from ..nn import functional as F
-from .outcome import Check, Figure, Outcome, above, at_most, equals
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, equals
 from .registry import claim
 
 __all__ = ["monitor_sees_layers", "offline_equals_online"]

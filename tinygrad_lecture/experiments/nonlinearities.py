@@ -12,7 +12,8 @@ from .. import data, nn, optim
 from ..engine import Value, grad, sum
 from ..gradcheck import gradcheck
 from ..nn import functional as F
-from .outcome import Check, Figure, Outcome, above, at_most, below, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, below, equals, near
 from .registry import claim
 from .training import MakeOptimizer, training_step
 

@@ -15,7 +15,8 @@ from ..engine import Value, sum
 from ..gradcheck import gradcheck
 from ..nn import functional as F
 from ..nn import init
-from .outcome import Check, Figure, Outcome, at_most, below, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, at_most, below, equals, near
 from .registry import claim
 from .training import Init, generators, training_step
 

@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
+from .figure import Figure
 
 __all__ = [
     "Bound",
     "Check",
-    "Figure",
     "Outcome",
-    "Series",
     "above",
     "at_least",
     "at_most",
@@ -226,79 +224,6 @@ def _strict(x: Any) -> Any:
     if isinstance(x, float) and not math.isfinite(x):
         return str(x)
     return x
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """One curve or cloud of a figure.
-
-    Attributes
-    ----------
-    label : str
-    x, y : ndarray, shape (n,)
-    style : {"line", "points", "bars"}
-    low, high : ndarray, shape (n,), optional
-        Band around y, such as the range over seeds.
-
-    Raises
-    ------
-    UsageError
-        If the shapes differ, or there is nothing to draw.
-    """
-
-    label: str
-    x: NDArray[Any]
-    y: NDArray[Any]
-    style: Literal["line", "points", "bars"] = "line"
-    low: NDArray[Any] | None = None
-    high: NDArray[Any] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("x", "y", "low", "high"):
-            value = getattr(self, name)
-            array = None if value is None else np.asarray(value)
-            object.__setattr__(self, name, array)
-            if array is not None and (array.shape != self.x.shape or array.ndim != 1):
-                raise UsageError(
-                    f"series {self.label!r}: {name} must have the shape (n,) of x, "
-                    f"got {array.shape} beside x {self.x.shape}"
-                )
-        if self.x.size == 0:
-            raise UsageError(f"series {self.label!r} has no points")
-
-
-@dataclass(frozen=True, eq=False)
-class Figure:
-    """Data of a figure, without any drawing: a plotting module or a notebook draws it.
-
-    Attributes
-    ----------
-    title, x_label, y_label : str
-    series : tuple of Series
-    x_scale, y_scale : {"linear", "log"}
-
-    Examples
-    --------
-    >>> from tinygrad_lecture.experiments import Figure
-    >>> figure = Figure("losses", "step", "loss").add("α = 0.1", [0, 1, 2], [1.0, 0.5, 0.25])
-    >>> figure.series[0].label
-    'α = 0.1'
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    series: tuple[Series, ...] = ()
-    x_scale: Literal["linear", "log"] = "linear"
-    y_scale: Literal["linear", "log"] = "linear"
-
-    def add(self, label: str, x: ArrayLike, y: ArrayLike, **options: Any) -> Figure:
-        """Return the figure with one more series; ``options`` as in `Series`."""
-        more = Series(label, np.asarray(x), np.asarray(y), **options)
-        return Figure(
-            self.title, self.x_label, self.y_label, (*self.series, more),
-            self.x_scale, self.y_scale,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import data, logic
-from .outcome import Check, Figure, Outcome, at_least, at_most, equals
+from .figure import Figure
+from .outcome import Check, Outcome, at_least, at_most, equals
 from .registry import claim
 from .training import generators
 

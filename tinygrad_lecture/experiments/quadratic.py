@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from .. import nn, optim
 from ..engine import square, sum
 from ..errors import UsageError
-from .outcome import Check, Figure, Outcome, above, at_most, below, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, below, near
 from .registry import claim
 from .training import MakeOptimizer, training_step
 

@@ -11,7 +11,8 @@ from .. import data, nn, optim
 from ..nn import functional as F
 from ..optim import lr_scheduler
 from .adaptive import steps_taken
-from .outcome import Check, Figure, Outcome, above, at_most, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, equals, near
 from .registry import claim
 from .training import MakeOptimizer, training_step
 

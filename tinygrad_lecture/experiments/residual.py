@@ -10,7 +10,8 @@ from .. import data, nn, optim
 from ..engine import Value, sum
 from ..nn import functional as F
 from ..nn import init
-from .outcome import Check, Figure, Outcome, at_least, at_most
+from .figure import Figure
+from .outcome import Check, Outcome, at_least, at_most
 from .registry import claim
 from .training import MakeOptimizer, accuracy, generators, logits, network, training_step
 

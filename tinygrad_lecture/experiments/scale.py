@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .. import nn, optim
 from ..engine import mean, square
-from .outcome import Check, Figure, Outcome, at_most, between
+from .figure import Figure
+from .outcome import Check, Outcome, at_most, between
 from .registry import claim
 from .training import MakeOptimizer, training_step
 

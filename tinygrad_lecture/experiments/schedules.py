@@ -14,7 +14,8 @@ from ..data.seeding import generator
 from ..engine import square, sum
 from ..optim import lr_scheduler as schedules
 from ..optim.swa_utils import get_swa_avg_fn
-from .outcome import Check, Figure, Outcome, above, at_most, below, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, below, equals, near
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy
 from .training import (

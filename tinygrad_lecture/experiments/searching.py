@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..train import SerialExecutor
 from ..train.search import Stage, coarse_to_fine, loguniform, random_search, uniform
-from .outcome import Check, Figure, Outcome, at_most, between, equals
+from .figure import Figure
+from .outcome import Check, Outcome, at_most, between, equals
 from .registry import claim
 
 __all__ = ["coarse_to_fine_search", "random_beats_grid"]

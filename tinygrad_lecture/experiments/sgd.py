@@ -10,7 +10,8 @@ import numpy as np
 from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import square, sum
-from .outcome import Check, Figure, Outcome, below, near
+from .figure import Figure
+from .outcome import Check, Outcome, below, near
 from .registry import claim
 from .training import MakeOptimizer, training_step
 

@@ -15,7 +15,8 @@ from ..data.seeding import generator
 from ..engine import square, sum
 from ..nn import functional as F
 from .adaptive import steps_taken
-from .outcome import Check, Figure, Outcome, above, at_most, below, equals, near
+from .figure import Figure
+from .outcome import Check, Outcome, above, at_most, below, equals, near
 from .registry import claim
 from .training import MakeOptimizer, generators, logits, network, nll, spirals_for_each
 

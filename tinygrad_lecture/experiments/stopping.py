@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import data, nn, optim, train
-from .outcome import Check, Figure, Outcome, at_least, at_most, equals
+from .figure import Figure
+from .outcome import Check, Outcome, at_least, at_most, equals
 from .registry import claim
 from .training import MakeOptimizer, accuracy, generators, logits, network, nll
 

@@ -11,7 +11,8 @@ from .. import nn, optim
 from ..data.seeding import generator
 from ..engine import square, sum
 from ..optim.swa_utils import AveragedModel, get_ema_avg_fn
-from .outcome import Check, Figure, Outcome, at_least, below, near
+from .figure import Figure
+from .outcome import Check, Outcome, at_least, below, near
 from .registry import claim
 from .stack import Stack, stacked_cross_entropy
 from .training import (
