@@ -2,8 +2,8 @@
 
 Not related to tinygrad/tinygrad.  ``import tinygrad_lecture as tg`` brings the engine: `Value`,
 its ops as functions, `Tape`, and the transforms `grad`, `vjp`, `jvp`, `jacobian`, `hvp` and
-`hessian`.  `record` and `compile`, and the rooms `nn`, `optim`, `data`, `train`, `logic`,
-`gradcheck` and `experiments`, load when first used.
+`hessian`.  `record` and `compile`, and the rooms `nn`, `optim`, `data`, `draw`, `train`,
+`logic`, `gradcheck` and `experiments`, load when first used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .engine import *  # noqa: F403 - its __all__ names the whole public engine
 
 __version__ = "0.1.0"
 
-ROOMS = ("compiler", "data", "experiments", "gradcheck", "logic", "nn", "optim", "train")
+ROOMS = ("compiler", "data", "draw", "experiments", "gradcheck", "logic", "nn", "optim", "train")
 COMPILER = ("BranchError", "RecordingError", "compile", "record")
 """What the compiler gives to the package itself."""
 

@@ -44,7 +44,7 @@ def draw_net(net: ThresholdNet, names: Sequence[str] | None = None) -> Any:
     try:
         graphviz = importlib.import_module("graphviz")
     except ImportError:
-        raise UsageError('drawing needs graphviz: pip install "tinygrad_lecture[draw]"') from None
+        raise UsageError('drawing needs graphviz: pip install "tinygrad_lecture[viz]"') from None
     names = [f"x{k + 1}" for k in range(net.n_inputs)] if names is None else list(names)
     if len(names) != net.n_inputs:
         raise UsageError(f"names must be {net.n_inputs}, one for each input; got {len(names)}")

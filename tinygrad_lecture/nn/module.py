@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..engine import Value
 from ..engine.modes import TRACING, recorder
+from ..engine.parts import UNWATCHED, WATCHING, part
 from .hooks import Hooks, RemovableHandle
 from .summary import Summary, summary
 
@@ -100,9 +101,10 @@ class Module:
         if TRACING and (active := recorder()) is not None:
             settings = [k for k, v in vars(self).items() if v is None or type(v) in SETTINGS]
             active.adopt(vars(self), self._buffers, {*settings, "training", "_hooked", "_revision"})
-        if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return self._hooks.run(self, args, kwargs)
+        with part(self) if WATCHING else UNWATCHED:
+            if self._hooks is None:
+                return self.forward(*args, **kwargs)
+            return self._hooks.run(self, args, kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):

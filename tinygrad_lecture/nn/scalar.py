@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Value
+from ..engine.parts import UNWATCHED, WATCHING, part
 from .init import Rng
 
 __all__ = ["MLP", "Layer", "Neuron"]
@@ -64,10 +65,11 @@ class Neuron(_Scalars):
         """Return the activation for ``nin`` numbers or Values."""
         if len(x) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
-        activation = self.b
-        for weight, value in zip(self.w, x, strict=True):
-            activation = activation + weight * value
-        return activation.relu() if self.nonlin else activation
+        with part(self) if WATCHING else UNWATCHED:
+            activation = self.b
+            for weight, value in zip(self.w, x, strict=True):
+                activation = activation + weight * value
+            return activation.relu() if self.nonlin else activation
 
     def parameters(self) -> list[Value]:
         """Weights, then the bias."""
@@ -104,7 +106,8 @@ class Layer(_Scalars):
 
     def __call__(self, x: Sequence[Any]) -> Any:
         """Return the list of outputs, or the only one bare, as micrograd does."""
-        outputs = [neuron(x) for neuron in self.neurons]
+        with part(self) if WATCHING else UNWATCHED:
+            outputs = [neuron(x) for neuron in self.neurons]
         return outputs[0] if len(outputs) == 1 else outputs
 
     def parameters(self) -> list[Value]:
@@ -147,9 +150,10 @@ class MLP(_Scalars):
 
     def __call__(self, x: Any) -> Any:
         """Return the output of the last layer."""
-        for layer in self.layers:
-            # A hidden layer of one neuron gives a bare Value; the next layer wants a sequence.
-            x = layer([x] if isinstance(x, Value) else x)
+        with part(self) if WATCHING else UNWATCHED:
+            for layer in self.layers:
+                # A hidden layer of one neuron gives a bare Value; the next layer wants a sequence.
+                x = layer([x] if isinstance(x, Value) else x)
         return x
 
     def parameters(self) -> list[Value]:

@@ -1,0 +1,269 @@
+"""`draw`: a picture of a computation, of a model, or of a program."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import numpy as np
+
+from ..engine import Tape, Value, nest
+from ..engine import sweep as sweeps
+from ..engine.parts import Part, watch_parts
+from ..engine.value import seed_of
+from ..errors import UsageError
+from .build import build
+from .colors import THEMES
+from .dot import Look
+from .drawing import Drawing
+from .graph import Graph
+
+__all__ = ["draw"]
+
+_ROOM = str(Path(__file__).parent)
+CHOICES = {
+    "passes": ("both", "forward", "backward"),
+    "color": ("kind", "adjoint", "level"),
+    "theme": tuple(THEMES),
+}
+TITLES = {"both": "forward and backward pass", "forward": "forward pass",
+          "backward": "backward pass"}  # fmt: skip
+
+
+def draw(
+    obj: Any,
+    *inputs: Any,
+    depth: int | None = None,
+    focus: Any = None,
+    radius: int = 2,
+    passes: Literal["both", "forward", "backward"] = "both",
+    color: Literal["kind", "adjoint", "level"] = "kind",
+    digits: int = 4,
+    theme: Literal["light", "dark"] = "light",
+    limit: int = 400,
+    title: str | None = None,
+) -> Drawing:
+    """Draw a computation with its values and derivatives.
+
+    Each node shows a name and formula, its value, and after ∂ the derivative of the output with
+    respect to it; each edge shows the local derivative of its end with respect to its start.  By
+    the chain rule, ∂ of a node is the sum over its edges of local derivative times ∂ at the end.
+
+    Parameters
+    ----------
+    obj : Value, nest of Values, Tape, module, function, or compiled function
+        A module or function is run with the inputs, and gone back through if its result is a
+        scalar; no ``.grad`` is touched.  A compiled function, or one of its programs, is drawn
+        beside the scalar ops that it was made from.
+    *inputs : optional
+        For a module or function: floats, and nests of them, are tracked; integers (labels) and
+        Values are taken as they are.
+    depth : int, optional
+        Draw each call of a module at this depth as one box: 0 is the whole model, 1 its layers.
+        Calls that are alike become one box with ×n.  For modules and functions.
+    focus : Value, str, int, or list of such, optional
+        Draw only what is near: a Value, a name, or the number of an entry.
+    radius : int
+        How many edges away from the focus.
+    passes : {"both", "forward", "backward"}
+        Values, derivatives, or both.
+    color : {"kind", "adjoint", "level"}
+        By kind of op; by |∂| on a scale of powers of ten, from dark (small) to bright, with
+        grey for an exact 0 and orange for inf and nan; or by distance from the inputs.
+    digits : int
+        Significant digits.
+    theme : {"light", "dark"}
+    limit : int
+        Most nodes that are drawn one by one; beyond, modules become boxes, or else entries that
+        are alike: of one level, op and shape; or else of one op.
+    title : str, optional
+        Instead of one that names the pass and the output.
+
+    Returns
+    -------
+    Drawing
+        Shows itself in a notebook; ``save("picture.svg")``; ``graph`` is the data.
+
+    Raises
+    ------
+    UsageError
+        If an option has no such choice, nothing that can be drawn came, ``depth`` was asked for
+        and no module was seen, or the focus is not there.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> w, x, b = tg.Value(2.0), tg.Value(1.0), tg.Value(0.0)
+    >>> y = tg.tanh(w * x + b)
+    >>> y.backward()
+    >>> for node in tg.draw(y).graph:  # named by the variables
+    ...     print(node.id, node.label, node.formula, round(node.adjoint, 4))
+    e0 w  0.0707
+    e1 x  0.1413
+    e2 b  0.0707
+    e3 v3 w · x 0.0707
+    e4 v4 v3 + b 0.0707
+    e5 y tanh(v4) 1.0
+    >>> net = tg.nn.MLP(2, [16, 16, 1], rng=0)
+    >>> for node in tg.draw(net, [0.5, -1.0], depth=2).graph:
+    ...     print(node.label, node.count, node.details)
+    Neuron 16 ('32 multiply, 32 add, 16 relu', '48 parameters')
+    Neuron 16 ('256 multiply, 256 add, 16 relu', '272 parameters')
+    neurons[0]: Neuron 1 ('16 multiply, 16 add', '17 parameters')
+    x[0] 1 ()
+    x[1] 1 ()
+    """
+    _check(passes=passes, color=color, theme=theme)
+    for name, x in (("digits", digits), ("limit", limit)):
+        if not x >= 1:
+            raise UsageError(f"{name} must be at least 1, got {x}")
+    look = Look(passes, color, digits, theme)
+    options: dict[str, Any] = {
+        "depth": depth, "focus": focus, "radius": radius, "limit": limit, "digits": digits
+    }  # fmt: skip
+    if isinstance(obj, Tape):
+        graph = build(obj, names=_caller_names(), **options)
+        output = _output_name(graph)
+    elif any(isinstance(item, Value) for item in nest.flatten(obj)[0]):
+        if inputs:
+            raise UsageError("inputs go with a module or function; a Value has been computed")
+        graph = build(Tape(obj), names=_caller_names(), **options)
+        output = _output_name(graph)
+    elif callable(obj):
+        tape, names, parts = run(obj, inputs)
+        with _gone_back(tape):
+            graph = build(tape, names=names, parts=parts, **options)
+        output = getattr(obj, "__name__", type(obj).__name__)
+    else:
+        raise UsageError(
+            "what is drawn must be a Value, a Tape, a module or function with its inputs, or a "
+            f"compiled function; got {type(obj).__name__}"
+        )
+    if not look.title:
+        look = _with_title(look, f"{TITLES[passes]} of {output}", _legend(graph, look))
+    return Drawing(
+        graph, look if look.legend else _with_title(look, look.title, _legend(graph, look))
+    )
+
+
+def _with_title(look: Look, title: str, legend: tuple[str, ...]) -> Look:
+    return Look(look.passes, look.color, look.digits, look.theme, title, legend)
+
+
+def _legend(graph: Graph, look: Look) -> tuple[str, ...]:
+    back = any(node.adjoint is not None for node in graph)
+    if look.passes == "forward":
+        return ()
+    if not back:
+        return ("∂ not computed: call backward() on the output first",)
+    return ("∂: derivative of the output by this node; on an edge: local derivative",)
+
+
+def _check(**chosen: str) -> None:
+    for name, choice in chosen.items():
+        if choice not in CHOICES[name]:
+            raise UsageError(f"{name} must be one of {', '.join(CHOICES[name])}; got {choice!r}")
+
+
+def _output_name(graph: Graph) -> str:
+    names = [graph[id].label for id in graph.outputs]
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else "the output"
+
+
+# ------------------------------------------------------------------------------------- names
+
+
+def _caller_names() -> dict[int, str]:
+    """Return what the variables of the code that asks for a picture call their Values."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_ROOM):
+        frame = frame.f_back
+    return _named({} if frame is None else frame.f_locals)
+
+
+def _named(variables: Mapping[str, Any]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for name, x in variables.items():
+        if name.startswith("_"):  # a notebook's last results
+            continue
+        if isinstance(x, Value):
+            names.setdefault(id(x), name)
+        elif type(x) in (list, tuple) and len(x) <= 1000:
+            for k, item in enumerate(x):
+                if isinstance(item, Value):
+                    names.setdefault(id(item), f"{name}[{k}]")
+    return names
+
+
+# -------------------------------------------------------------------------------- functions
+
+
+def run(
+    function: Callable[..., Any], inputs: Iterable[Any]
+) -> tuple[Tape, dict[int, str], list[Part]]:
+    """Run a function once with tracked inputs; return tape, names of Values, calls of modules."""
+    taken = [_tracked(x) for x in inputs]
+    called = getattr(function, "forward", function)
+    try:
+        keys = list(inspect.signature(called).parameters.values())
+    except (TypeError, ValueError):  # a builtin
+        keys = []
+    names: dict[int, str] = {}
+    for k, x in enumerate(taken):
+        one = k < len(keys) and keys[k].kind is not inspect.Parameter.VAR_POSITIONAL
+        names.update(_named({keys[k].name if one else f"x{k}": x}))
+    code = getattr(function, "__code__", None)
+
+    def look(frame: FrameType, event: str, arg: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            for id, name in _named(frame.f_locals).items():
+                names.setdefault(id, name)
+
+    before = sys.getprofile()
+    with watch_parts() as parts:
+        if code is not None:
+            sys.setprofile(look)
+        try:
+            output = function(*taken)
+        finally:
+            if code is not None:
+                sys.setprofile(before)
+    if not any(isinstance(item, Value) for item in nest.flatten(output)[0]):
+        raise UsageError(
+            f"{getattr(function, '__name__', type(function).__name__)} returned no Value, so there "
+            f"is nothing to draw: {type(output).__name__} came"
+        )
+    return Tape(output), names, parts
+
+
+def _tracked(x: Any) -> Any:
+    def track(leaf: Any) -> Any:
+        number = isinstance(leaf, float) or (
+            isinstance(leaf, (np.ndarray, np.floating)) and leaf.dtype.kind == "f"
+        )
+        return Value(leaf) if number else leaf
+
+    return nest.nest_map(track, x)
+
+
+class _gone_back:  # noqa: N801 (used as a function)
+    """Adjoints of a scalar output inside the block; all ``.grad`` as before after it."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+
+    def __enter__(self) -> None:
+        self.before = [(v, v._grad) for v in self.tape.values]
+        for v, _ in self.before:
+            v._grad = None
+        if len(self.tape.roots) == 1 and self.tape.roots[0].ndim == 0:
+            (root,) = self.tape.roots
+            sweeps.backward(root, seed_of(root, None))
+
+    def __exit__(self, *_: object) -> None:
+        for v, grad in self.before:
+            v._grad = grad
