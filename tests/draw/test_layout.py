@@ -91,7 +91,9 @@ def test_a_layout_that_takes_too_long_is_ended(
 ) -> None:
     fake_dot(no_path, "import time; time.sleep(60)")
     monkeypatch.setattr(layout, "SECONDS", 0.2)
-    with pytest.raises(UsageError, match=r"not done after 0.2 s: draw fewer nodes \(depth=, focus="):
+    with pytest.raises(
+        UsageError, match=r"not done after 0.2 s: draw fewer nodes \(depth=, focus="
+    ):
         render(DOT)
 
 

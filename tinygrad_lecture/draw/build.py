@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 
 from ..engine import Tape, Value
+from ..engine.ops.table import Op
 from ..engine.parts import Part
 from ..engine.sweep import operands, parameters, tracked, zero_filled
 from ..errors import UsageError
 from .graph import Edge, Graph, Node
-from .labels import formula, number, shape_text
+from .labels import formula, number
 from .modules import Modules
 
-__all__ = ["build"]
+__all__ = ["build", "kind_of", "merge"]
 
 ARITHMETIC = {
     "add", "subtract", "multiply", "divide", "floor_divide", "mod", "negative", "power", "square",
     "reciprocal", "abs", "sign", "maximum", "minimum", "clip", "where",
 }  # fmt: skip
+SUMS = {"sum", "mean", "cumsum"}
 
 
 def build(
@@ -47,8 +49,8 @@ def build(
     depth, focus, radius, limit, digits
         As for `tinygrad_lecture.draw`.
     """
-    skeleton = _Skeleton(tape, names or {}, digits)
     modules = Modules(parts, tape.values)
+    skeleton = _Skeleton(tape, modules, names or {}, digits)
     chosen = _around(skeleton, focus, radius)
     notes = []
     if len(chosen) < len(tape):
@@ -74,7 +76,7 @@ def build(
             notes += _counted(boxes, size)
             return _assemble(skeleton, modules, chosen, boxes, notes, deep)
     for same in (skeleton.alike, skeleton.op_alone):
-        boxes = _merged(chosen, same)
+        boxes = merge(chosen, same)
         if len(set(boxes.values())) <= limit or same == skeleton.op_alone:
             break
     notes += _counted(boxes, size)
@@ -85,14 +87,27 @@ def _counted(boxes: dict[int, int], size: int) -> list[str]:
     drawn = len(set(boxes.values()))
     if drawn == size:
         return []
-    return [f"{size:,} entries in {drawn:,} boxes: ×n stands for n that are alike"]
+    return [f"{size:,} entries drawn as {drawn:,} nodes: ×n stands for n that are alike"]
+
+
+def kind_of(op: Op | None) -> str:
+    """Return the kind of node that an op gives; None stands for one outside of the table."""
+    if op is None:
+        return "other"
+    if op.name in ARITHMETIC:
+        return "arithmetic"
+    if op.kind == "elementwise":
+        return "function"
+    if op.name in SUMS or op.kind == "reduction":
+        return "reduction"
+    return "linear" if op.kind == "linear" or op.name == "linear" else "other"
 
 
 class _Skeleton:
     """What is to be known of all entries, be they a million."""
 
-    def __init__(self, tape: Tape, names: Mapping[int, str], digits: int) -> None:
-        self.tape, self.names, self.digits = tape, names, digits
+    def __init__(self, tape: Tape, modules: Modules, names: Mapping[int, str], digits: int) -> None:
+        self.tape, self.modules, self.names, self.digits = tape, modules, names, digits
         self.values = tape.values
         place = {v._n: i for i, v in enumerate(self.values)}
         self.inputs: list[tuple[int, ...]] = []
@@ -117,13 +132,10 @@ class _Skeleton:
     def kind(self, i: int) -> str:
         v = self.values[i]
         op = v._op
-        if op is None:
-            return "input" if type(v) is Value else "parameter"
-        if op.kind == "elementwise" or op.name == "where":
-            return "arithmetic" if op.name in ARITHMETIC else "function"
-        return op.kind if op.kind in ("linear", "reduction") and op.name not in SUMS else (
-            "reduction" if op.name in SUMS else "linear" if op.name == "linear" else "other"
-        )  # fmt: skip
+        if op is None:  # nn's parameters are a kind of Value; those of scalar neurons are held
+            own = type(v) is not Value or self.modules.innermost(i) >= 0
+            return "parameter" if own else "input"
+        return kind_of(op)
 
     def name(self, i: int) -> str:
         v = self.values[i]
@@ -131,9 +143,6 @@ class _Skeleton:
 
     def label(self, i: int) -> str:
         return self.name(i) or f"v{i}"
-
-
-SUMS = {"sum", "mean", "cumsum", "logsumexp"}
 
 
 def _around(skeleton: _Skeleton, focus: Any, radius: int) -> list[int]:
@@ -196,7 +205,8 @@ def _by_module(
     return {i: first[c] if c >= 0 else i for i, c in call.items()}
 
 
-def _merged(chosen: list[int], same: Callable[[int], Any]) -> dict[int, int]:
+def merge(chosen: list[int], same: Callable[[int], Any]) -> dict[int, int]:
+    """Return for each entry the first one that is the same."""
     first: dict[Any, int] = {}
     return {i: first.setdefault(same(i), i) for i in chosen}
 
@@ -247,7 +257,8 @@ def _assemble(
                 continue
             source = boxes[j]
             if whole:
-                edges.append(Edge(f"e{i}_{k}", ids[source], ids[target], k, derivatives[k]))
+                rule = _rule_of(derivatives, k)
+                edges.append(Edge(f"e{i}_{k}", ids[source], ids[target], k, rule))
             elif source != target:
                 crossing[source, target] += 1
     edges += [
@@ -261,6 +272,14 @@ def _assemble(
         tuple(dict.fromkeys(ids[boxes[i]] for i in outputs if i in boxes)),
         tuple(notes), len(skeleton.values),
     )  # fmt: skip
+
+
+def _rule_of(derivatives: Sequence[Any], k: int) -> Any:
+    """Return the local derivative by operand k; a text that has one for each is taken apart."""
+    rule = derivatives[k]
+    if isinstance(rule, str) and len(each := rule.split(", ")) >= len(derivatives):
+        return each[k]
+    return rule
 
 
 def _adjoint(v: Value) -> Any:
@@ -282,12 +301,11 @@ def _entry(skeleton: _Skeleton, i: int, group: str) -> tuple[Node, list[Node]]:
         data = a._data if isinstance(a, Value) else a
         shape = np.shape(data)
         name = a.name if isinstance(a, Value) else None
-        text = name or (f"constant {shape_text(shape)}" if shape else number(data, skeleton.digits))
+        text = name or (f"c{i}" if shape else number(data, skeleton.digits))
         labels.append(text)
         constants.append(
-            Node(f"e{i}_c{k}", "constant", "constant", name or "constant", "", shape, data,
-                 None, 0, group)
-        )  # fmt: skip
+            Node(f"e{i}_c{k}", "constant", "constant", text, "", shape, data, None, 0, group)
+        )
     text = formula(v._op.name, v._op.symbol, labels, parameters(v))
     return Node(f"e{i}", skeleton.kind(i), v._op.name, skeleton.label(i), text, *own), constants
 

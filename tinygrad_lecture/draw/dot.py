@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .colors import THEMES, Theme, scale, writing
-from .graph import Edge, Graph, Node
+from .graph import KINDS, Edge, Graph, Node
 from .labels import number, shape_text, short, visible
 
 __all__ = ["Look", "write_dot"]
 
 FONT = "Arial"
+BAD = "#d55e00"
+"""Of adjoints that are inf or nan."""
+
+
+class Paint(NamedTuple):
+    """Colours of a node: its fill, its text, its adjoint; and whether its border is dashed."""
+
+    fill: str
+    text: str
+    adjoint: str
+    dashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a graph is drawn; see `tinygrad_lecture.draw`."""
+    """How a graph is drawn; see `tinygrad_lecture.draw`.
+
+    Attributes
+    ----------
+    passes, color, digits, theme, title
+        As there.
+    legend : tuple of str
+        Lines below the title.
+    down : bool
+        From top to bottom rather than from left to right.
+    """
 
     passes: str = "both"
     color: str = "kind"
@@ -28,6 +50,7 @@ class Look:
     theme: str = "light"
     title: str = ""
     legend: tuple[str, ...] = ()
+    down: bool = False
 
     @property
     def colors(self) -> Theme:
@@ -40,9 +63,10 @@ def write_dot(graph: Graph, look: Look) -> str:
     colors = look.colors
     lines = [
         "digraph backprop {",
-        f'  graph [rankdir=LR, bgcolor="{colors.background}", fontname="{FONT}", fontsize=14, '
-        f'fontcolor="{colors.text}", labelloc=t, labeljust=l, nodesep=0.25, ranksep=0.4, '
-        f"label=<{_heading(graph, look)}>, tooltip={_quoted(look.title or 'graph')}]",
+        f"  graph [rankdir={'TB' if look.down else 'LR'}, newrank=true, labelloc=t, labeljust=l, "
+        f'nodesep=0.25, ranksep=0.4, bgcolor="{colors.background}", fontname="{FONT}", '
+        f'fontsize=14, fontcolor="{colors.text}", tooltip={_quoted(look.title or "graph")}, '
+        f"label=<{_heading(graph, look)}>]",
         f'  node [shape=plain, fontname="{FONT}", fontsize=12, fontcolor="{colors.text}"]',
         f'  edge [fontname="{FONT}", fontsize=11, color="{colors.faint}", '
         f'fontcolor="{colors.adjoint}", arrowsize=0.7]',
@@ -50,7 +74,7 @@ def write_dot(graph: Graph, look: Look) -> str:
     paint = _paint(graph, look)
     inside: dict[str, list[str]] = {}
     for node in graph.nodes:
-        inside.setdefault(node.group, []).append(_node(node, look, *paint(node)))
+        inside.setdefault(node.group, []).append(_node(node, look, paint(node)))
     frames: dict[str, list[Any]] = {}
     for group in graph.groups:
         frames.setdefault(group.parent, []).append(group)
@@ -75,12 +99,47 @@ def write_dot(graph: Graph, look: Look) -> str:
 
 
 def _heading(graph: Graph, look: Look) -> str:
-    rows = [f"<B>{_html(look.title)}</B>"] if look.title else []
-    rows += [
-        f'<FONT POINT-SIZE="11" COLOR="{look.colors.faint}">{_html(text, 160)}</FONT>'
-        for text in (*look.legend, *graph.notes)
+    """Return title, legend, notes, and the colours that occur with what they mean."""
+    faint = f'POINT-SIZE="11" COLOR="{look.colors.faint}"'
+    rows = [f"<B>{_html(look.title, 100)}</B>"] if look.title else []
+    rows += [f"<FONT {faint}>{_html(text, 160)}</FONT>" for text in (*look.legend, *graph.notes)]
+    cells = [
+        f'<TD BGCOLOR="{fill}" STYLE="ROUNDED"><FONT POINT-SIZE="10" COLOR="{text}">'
+        f"{_html(meaning)}</FONT></TD>"
+        for fill, text, meaning in _swatches(graph, look)
     ]
-    return "".join(f'{row}<BR ALIGN="LEFT"/>' for row in rows)
+    table = [f'<TR><TD ALIGN="LEFT">{row}</TD></TR>' for row in rows]
+    if cells:
+        table.append(
+            '<TR><TD ALIGN="LEFT"><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" '
+            f'CELLPADDING="3"><TR>{"".join(cells)}</TR></TABLE></TD></TR>'
+        )
+    return (
+        f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{"".join(table)}</TABLE>'
+    )
+
+
+def _swatches(graph: Graph, look: Look) -> list[tuple[str, str, str]]:
+    """Return fill, colour of text and meaning of what the colours say."""
+    colors = look.colors
+    if look.color == "kind":
+        there = {node.kind for node in graph.nodes}
+        return [(colors.fill(kind), colors.text, kind) for kind in KINDS if kind in there]
+    if look.color == "level":
+        ends = (0, max((node.level for node in graph.nodes), default=0))
+        return [
+            (fill, writing(fill), f"level {level}")
+            for level, fill in zip(ends, (scale(0.0), scale(1.0)), strict=True)
+        ]
+    low, high = _decades(graph)
+    found = [
+        (scale(x), writing(scale(x)), f"|∂| = {10 ** (low + x * (high - low)):.2g}")
+        for x in (0.0, 0.5, 1.0)
+    ]
+    return [
+        *found, (BAD, "#000000", "inf or nan"),
+        (colors.background, colors.text, "dashed: ∂ is exactly 0"),
+    ]  # fmt: skip
 
 
 def _html(text: str, longest: int = 48) -> str:
@@ -93,7 +152,7 @@ def _quoted(text: str) -> str:
     return f'"{inner}"'
 
 
-def _node(node: Node, look: Look, fill: str, text: str, adjoint: str) -> str:
+def _node(node: Node, look: Look, paint: Paint) -> str:
     colors = look.colors
     border = colors.border(node.kind)
     head = _heads(node)
@@ -106,20 +165,23 @@ def _node(node: Node, look: Look, fill: str, text: str, adjoint: str) -> str:
     if look.passes != "backward" and node.primal is not None:
         cells.append(_html(number(node.primal, look.digits)))
     if look.passes != "forward" and node.kind not in ("constant", "module", "instruction"):
-        cells.append(f'<FONT COLOR="{adjoint}">∂ {_html(number(node.adjoint, look.digits))}</FONT>')
+        cells.append(
+            f'<FONT COLOR="{paint.adjoint}">∂ {_html(number(node.adjoint, look.digits))}</FONT>'
+        )
     if len(cells) == 1:
         rows.append(f'<TR><TD COLSPAN="2">{cells[0]}</TD></TR>')
     elif cells:
         rows.append(f"<TR>{''.join(f'<TD>{cell}</TD>' for cell in cells)}</TR>")
-    leaf = node.kind in ("parameter", "input", "constant")
-    style = ' STYLE="ROUNDED"' if leaf else ""
+    styles = ["ROUNDED"] if node.kind in ("parameter", "input", "constant") else []
+    styles += ["DASHED"] if paint.dashed else []
+    style = f' STYLE="{",".join(styles)}"' if styles else ""
     width = 3 if node.kind in ("parameter", "module") else 1
     label = (
         f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"{style} '
-        f'BGCOLOR="{fill}" COLOR="{border}">{"".join(rows)}</TABLE>'
+        f'BGCOLOR="{paint.fill}" COLOR="{border}">{"".join(rows)}</TABLE>'
     )
     return (
-        f'{node.id} [id="{node.id}", tooltip={_quoted(_told(node))}, fontcolor="{text}", '
+        f'{node.id} [id="{node.id}", tooltip={_quoted(_told(node))}, fontcolor="{paint.text}", '
         f"label=<{label}>]"
     )
 
@@ -146,43 +208,44 @@ def _edge(edge: Edge, look: Look) -> str:
         parts.append("dir=back")
     if edge.derivative is not None and look.passes != "forward":
         text = number(edge.derivative, look.digits)
-        parts.append(f'label=<<FONT COLOR="{look.colors.adjoint}"> {_html(text, 24)} </FONT>>')
+        parts.append(f'label=<<FONT COLOR="{look.colors.adjoint}"> {_html(text, 32)} </FONT>>')
     if edge.count > 1:
         parts.append(f'label="×{edge.count:,}", fontcolor="{look.colors.faint}", penwidth=2')
     return f"{edge.source} -> {edge.target} [{', '.join(parts)}]"
 
 
-def _paint(graph: Graph, look: Look) -> Any:
-    """Return the function from a node to its fill, its text and the colour of its adjoint."""
+def _paint(graph: Graph, look: Look) -> Callable[[Node], Paint]:
+    """Return the function from a node to its colours."""
     colors = look.colors
     if look.color == "kind":
-        return lambda node: (colors.fill(node.kind), colors.text, colors.adjoint)
+        return lambda node: Paint(colors.fill(node.kind), colors.text, colors.adjoint)
     if look.color == "level":
         top = max((node.level for node in graph.nodes), default=0) or 1
 
-        def by_level(node: Node) -> tuple[str, str, str]:
+        def by_level(node: Node) -> Paint:
             fill = scale(node.level / top)
-            return fill, writing(fill), writing(fill)
+            return Paint(fill, writing(fill), writing(fill))
 
         return by_level
-    sizes = {node.id: _size(node.adjoint) for node in graph.nodes}
-    logs = [math.log10(s) for s in sizes.values() if s is not None and 0 < s < math.inf]
-    low, high = min(logs, default=0.0), max(logs, default=0.0)
-    if high - low < 2:  # within two powers of ten, nothing vanishes and nothing explodes
-        low, high = (low + high) / 2 - 1, (low + high) / 2 + 1
+    low, high = _decades(graph)
 
-    def by_adjoint(node: Node) -> tuple[str, str, str]:
-        size = sizes[node.id]
-        if size is None:  # not computed, or a constant
-            return colors.background, colors.text, colors.text
-        if size == 0:  # dead: grey is not on the scale
-            return "#8c8c8c", "#000000", "#000000"
-        if not math.isfinite(size):
-            return "#d55e00", "#000000", "#000000"
-        fill = scale((math.log10(size) - low) / (high - low))
-        return fill, writing(fill), writing(fill)
+    def by_adjoint(node: Node) -> Paint:
+        size = _size(node.adjoint)
+        if size is None or size == 0:  # not computed, or dead
+            return Paint(colors.background, colors.text, colors.text, dashed=size == 0)
+        fill = scale((math.log10(size) - low) / (high - low)) if math.isfinite(size) else BAD
+        return Paint(fill, writing(fill), writing(fill))
 
     return by_adjoint
+
+
+def _decades(graph: Graph) -> tuple[float, float]:
+    """Return the range of log10 |∂|: at least two powers of ten, or small changes look large."""
+    sizes = [_size(node.adjoint) for node in graph.nodes]
+    logs = [math.log10(s) for s in sizes if s is not None and 0 < s < math.inf]
+    low, high = min(logs, default=0.0), max(logs, default=0.0)
+    middle = (low + high) / 2
+    return (low, high) if high - low > 2 else (middle - 1, middle + 1)
 
 
 def _size(adjoint: Any) -> float | None:

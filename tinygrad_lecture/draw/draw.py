@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from .colors import THEMES
 from .dot import Look
 from .drawing import Drawing
 from .graph import Graph
+from .program import draw_program, is_program
 
 __all__ = ["draw"]
 
@@ -30,6 +32,8 @@ CHOICES = {
     "color": ("kind", "adjoint", "level"),
     "theme": tuple(THEMES),
 }
+LONG = 12
+"""A chain with more levels goes from top to bottom: from left to right it would be too wide."""
 TITLES = {"both": "forward and backward pass", "forward": "forward pass",
           "backward": "backward pass"}  # fmt: skip
 
@@ -57,8 +61,8 @@ def draw(
     ----------
     obj : Value, nest of Values, Tape, module, function, or compiled function
         A module or function is run with the inputs, and gone back through if its result is a
-        scalar; no ``.grad`` is touched.  A compiled function, or one of its programs, is drawn
-        beside the scalar ops that it was made from.
+        scalar; no ``.grad`` is touched.  A compiled function, or one of its programs, is drawn as
+        its instructions; with inputs, beside the scalar ops that it was made from.
     *inputs : optional
         For a module or function: floats, and nests of them, are tracked; integers (labels) and
         Values are taken as they are.
@@ -121,7 +125,9 @@ def draw(
     for name, x in (("digits", digits), ("limit", limit)):
         if not x >= 1:
             raise UsageError(f"{name} must be at least 1, got {x}")
-    look = Look(passes, color, digits, theme)
+    look = Look(passes, color, digits, theme, title or "")
+    if is_program(obj):
+        return draw_program(obj, inputs, look, limit)
     options: dict[str, Any] = {
         "depth": depth, "focus": focus, "radius": radius, "limit": limit, "digits": digits
     }  # fmt: skip
@@ -143,15 +149,16 @@ def draw(
             "what is drawn must be a Value, a Tape, a module or function with its inputs, or a "
             f"compiled function; got {type(obj).__name__}"
         )
-    if not look.title:
-        look = _with_title(look, f"{TITLES[passes]} of {output}", _legend(graph, look))
+    levels = len({node.level for node in graph})
     return Drawing(
-        graph, look if look.legend else _with_title(look, look.title, _legend(graph, look))
+        graph,
+        replace(
+            look,
+            title=title or f"{TITLES[passes]} of {output}",
+            legend=_legend(graph, look),
+            down=levels > LONG and len(graph) < 4 * levels,
+        ),
     )
-
-
-def _with_title(look: Look, title: str, legend: tuple[str, ...]) -> Look:
-    return Look(look.passes, look.color, look.digits, look.theme, title, legend)
 
 
 def _legend(graph: Graph, look: Look) -> tuple[str, ...]:

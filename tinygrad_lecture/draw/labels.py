@@ -22,6 +22,8 @@ FORMS = {
 }  # fmt: skip
 """Ops that have a sign; all others are written as functions."""
 
+RAISED = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
 
 def visible(text: str) -> str:
     r"""Return text with every character in sight: newlines and controls as Python writes them.
@@ -72,7 +74,7 @@ def number(x: Any, digits: int) -> str:
     if isinstance(x, str):
         return x
     if np.ndim(x) == 0:
-        return f"{float(x):.{digits}g}".replace("-", "−")
+        return f"{float(x) + 0.0:.{digits}g}".replace("-", "−")  # + 0.0: no −0
     array = np.asarray(x, dtype=float)
     if array.size <= 3 and array.ndim == 1:
         return f"[{', '.join(number(item, digits) for item in array)}]"
@@ -99,6 +101,8 @@ def formula(op: str, symbol: str, operands: Sequence[str], params: Mapping[str, 
         return f"{operands[0]}[{_index(params.get('index'))}]"
     if op == "linear":
         return f"{operands[0]} @ {operands[1]}ᵀ" + "".join(f" + {b}" for b in operands[2:])
+    if op == "power" and operands[1].lstrip("−").isdigit():
+        return _bound(operands[0]) + operands[1].translate(RAISED)
     if op == "concatenate":
         text = f"concat({', '.join(operands)})"
     elif op in FORMS:
