@@ -75,10 +75,7 @@ def build(
         if len(set(boxes.values())) <= limit:
             notes += _counted(boxes, size)
             return _assemble(skeleton, modules, chosen, boxes, notes, deep)
-    for same in (skeleton.alike, skeleton.op_alone):
-        boxes = merge(chosen, same)
-        if len(set(boxes.values())) <= limit or same == skeleton.op_alone:
-            break
+    boxes = merge(chosen, skeleton.alike, limit) or merge(chosen, skeleton.op_alone)
     notes += _counted(boxes, size)
     return _assemble(skeleton, None, chosen, boxes, notes, None)
 
@@ -161,6 +158,7 @@ def _around(skeleton: _Skeleton, focus: Any, radius: int) -> list[int]:
     for _ in range(radius):
         edge = {j for i in edge for j in (*skeleton.inputs[i], *users[i])} - near
         near |= edge
+        edge = {i for i in edge if skeleton.inputs[i]}  # other uses of a leaf are not near
     return sorted(near)
 
 
@@ -205,10 +203,17 @@ def _by_module(
     return {i: first[c] if c >= 0 else i for i, c in call.items()}
 
 
-def merge(chosen: list[int], same: Callable[[int], Any]) -> dict[int, int]:
-    """Return for each entry the first one that is the same."""
+def merge(
+    chosen: list[int], same: Callable[[int], Any], limit: int | None = None
+) -> dict[int, int]:
+    """Return for each entry the first one that is the same; nothing if they are too many."""
     first: dict[Any, int] = {}
-    return {i: first.setdefault(same(i), i) for i in chosen}
+    boxes: dict[int, int] = {}
+    for i in chosen:
+        boxes[i] = first.setdefault(same(i), i)
+        if limit is not None and len(first) > limit:
+            return {}
+    return boxes
 
 
 def _assemble(
