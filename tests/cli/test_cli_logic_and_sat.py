@@ -174,7 +174,10 @@ def test_the_network_is_drawn(
     for part in ("label=left", "label=right", 'label="+1"', "label=-1", "label=-0.5"):
         assert part in text
     monkeypatch.setenv("PATH", "")
-    for name, words in (("xor.svg", "needs Graphviz's program dot"), ("xor.txt", "ending must be")):
+    assert main(["logic", "a ^ b", "--draw", str(tmp_path / "xor.png")]) == 0  # by the port
+    assert (tmp_path / "xor.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    for name, words in (("xor.svg", "needs the program dot"), ("xor.txt", "ending must be")):
         assert main(["logic", "a ^ b", "--draw", str(tmp_path / name)]) == 2
         assert words in capsys.readouterr().err
     assert main(["logic", "a", "--draw", str(tmp_path / "no" / "x.dot")]) == 2

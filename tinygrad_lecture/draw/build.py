@@ -169,7 +169,7 @@ def _found(skeleton: _Skeleton, focus: Any) -> int:
             raise UsageError(f"focus {focus!r} is not behind what is drawn")
         return skeleton.tape.position(focus)
     if isinstance(focus, str):
-        at = [i for i in range(n) if skeleton.label(i) == focus]
+        at = [i for i in range(n) if focus in (skeleton.name(i), f"v{i}")]
         if not at:
             known = list(dict.fromkeys(filter(None, map(skeleton.name, range(n)))))[:8]
             raise UsageError(
@@ -196,7 +196,7 @@ def _by_module(
     twin: dict[Any, int] = {}
     first: dict[int, int] = {}
     for c, members in inside.items():
-        ops = Counter(map(skeleton.op, members))
+        ops = Counter(skeleton.op(i) for i in members if skeleton.values[i]._op is not None)
         level = min((skeleton.level[i] for i in members if skeleton.level[i]), default=0)
         key = (modules.pattern(c), level, tuple(sorted(ops.items())))
         first[c] = twin.setdefault(key, members[0])

@@ -1,11 +1,14 @@
 """Colours: of kinds, of sizes of adjoints, of levels; on a light and on a dark background.
 
-The hues are those of Okabe and Ito (2008, "Color Universal Design"), which all eyes tell apart; the
-scales are the map cividis (Nuñez, Anderton and Renslow 2018), which looks the same to all of them.
+The hues are those of Okabe and Ito (2008, "Color Universal Design").  The fills are tints of them,
+moved as little as it takes for each two of them to differ by at least 12 in CIELAB for the usual
+eye and for the three kinds of colour blindness (Machado, Oliveira and Fernandes 2009).  The scale
+is the map cividis (Nuñez, Anderton and Renslow 2018), which looks the same to all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 __all__ = ["THEMES", "Theme", "contrast", "scale"]
@@ -16,6 +19,17 @@ HUES = {
     "parameter": "#0072b2", "input": "#009e73", "constant": "#808080", "arithmetic": "#e69f00",
     "function": "#cc79a7", "linear": "#56b4e9", "reduction": "#d55e00", "other": "#f0e442",
     "module": "#808080", "instruction": "#56b4e9",
+}  # fmt: skip
+
+LIGHT = {
+    "parameter": "#c3dae8", "input": "#9fdbc6", "constant": "#dfc7fd", "arithmetic": "#f6dda6",
+    "function": "#fff2f4", "linear": "#9ab9ce", "reduction": "#e2b07c", "other": "#bbc9a0",
+    "module": "#ececec", "instruction": "#c3dae8",
+}  # fmt: skip
+DARK = {
+    "parameter": "#001d36", "input": "#0d5041", "constant": "#2b2b33", "arithmetic": "#684b0a",
+    "function": "#563656", "linear": "#0d3262", "reduction": "#582904", "other": "#4f4e27",
+    "module": "#202328", "instruction": "#0d3262",
 }  # fmt: skip
 
 CIVIDIS = ("#00224e", "#1d3f6f", "#575d6d", "#7d7c78", "#a59c74", "#d2c060", "#fee838")
@@ -29,8 +43,8 @@ class Theme:
     ----------
     name, background, text, faint, adjoint : str
         The last is the colour of adjoints and derivatives.
-    share : float
-        How much of a hue is in the fill of a node; the rest is the background.
+    fills : mapping of str to str
+        By kind of node.
     """
 
     name: str
@@ -38,11 +52,7 @@ class Theme:
     text: str
     faint: str
     adjoint: str
-    share: float
-
-    def fill(self, kind: str) -> str:
-        """Return the fill of a node of this kind."""
-        return mix(HUES[kind], self.background, self.share)
+    fills: Mapping[str, str]
 
     def border(self, kind: str) -> str:
         """Return the border of a node of this kind."""
@@ -50,8 +60,8 @@ class Theme:
 
 
 THEMES = {
-    "light": Theme("light", "#ffffff", "#1a1a1a", "#595959", "#a40000", 0.2),
-    "dark": Theme("dark", "#16181d", "#f2f2f2", "#b0b0b0", "#ffb39e", 0.25),
+    "light": Theme("light", "#ffffff", "#1a1a1a", "#595959", "#8b0000", LIGHT),
+    "dark": Theme("dark", "#16181d", "#f2f2f2", "#b0b0b0", "#ffb39e", DARK),
 }
 
 

@@ -124,7 +124,7 @@ def _swatches(graph: Graph, look: Look) -> list[tuple[str, str, str]]:
     colors = look.colors
     if look.color == "kind":
         there = {node.kind for node in graph.nodes}
-        return [(colors.fill(kind), colors.text, kind) for kind in KINDS if kind in there]
+        return [(colors.fills[kind], colors.text, kind) for kind in KINDS if kind in there]
     if look.color == "level":
         ends = (0, max((node.level for node in graph.nodes), default=0))
         return [
@@ -143,12 +143,15 @@ def _swatches(graph: Graph, look: Look) -> list[tuple[str, str, str]]:
 
 
 def _html(text: str, longest: int = 48) -> str:
-    return escape(short(visible(text), longest), quote=True)
+    # Graphviz takes backslashes for escapes, \N for one, in labels of this kind as well.
+    safe = escape(short(visible(text), longest), quote=True).replace("\\", "\\\\")
+    return safe.replace("  ", " &#160;")  # of several spaces it would keep one
 
 
 def _quoted(text: str) -> str:
-    """Return a quoted string of DOT in which backslashes and entities stand for themselves."""
-    inner = escape(visible(text), quote=False).replace("\\", "\\\\").replace('"', '\\"')
+    """Return a tooltip as a quoted string of DOT, in which everything stands for itself."""
+    # Graphviz goes twice over tooltips for escapes, and over entities once.
+    inner = escape(visible(text), quote=False).replace("\\", "\\" * 4).replace('"', '\\"')
     return f'"{inner}"'
 
 
@@ -156,7 +159,7 @@ def _node(node: Node, look: Look, paint: Paint) -> str:
     colors = look.colors
     border = colors.border(node.kind)
     head = _heads(node)
-    rows = [f'<TR><TD COLSPAN="2"><B>{_html(line)}</B></TD></TR>' for line in head]
+    rows = [f'<TR><TD COLSPAN="2"><B>{_html(line, 120)}</B></TD></TR>' for line in head]
     rows += [
         f'<TR><TD COLSPAN="2"><FONT POINT-SIZE="10">{_html(line)}</FONT></TD></TR>'
         for line in node.details
@@ -187,7 +190,7 @@ def _node(node: Node, look: Look, paint: Paint) -> str:
 
 
 def _heads(node: Node) -> list[str]:
-    shape = f"  {shape_text(node.shape)}" if node.shape else ""
+    shape = f"  [{shape_text(node.shape)}]" if node.shape else ""
     times = f" ×{node.count:,}" if node.count > 1 else ""
     if node.formula and node.formula != node.label:
         return [f"{short(visible(node.label))} = {short(visible(node.formula))}{shape}{times}"]
@@ -218,7 +221,7 @@ def _paint(graph: Graph, look: Look) -> Callable[[Node], Paint]:
     """Return the function from a node to its colours."""
     colors = look.colors
     if look.color == "kind":
-        return lambda node: Paint(colors.fill(node.kind), colors.text, colors.adjoint)
+        return lambda node: Paint(colors.fills[node.kind], colors.text, colors.adjoint)
     if look.color == "level":
         top = max((node.level for node in graph.nodes), default=0) or 1
 

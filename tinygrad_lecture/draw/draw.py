@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -195,7 +196,7 @@ def _caller_names() -> dict[int, str]:
 def _named(variables: Mapping[str, Any]) -> dict[int, str]:
     names: dict[int, str] = {}
     for name, x in variables.items():
-        if name.startswith("_"):  # a notebook's last results
+        if name.startswith("_") or not name.isidentifier():  # a notebook's last results
             continue
         if isinstance(x, Value):
             names.setdefault(id(x), name)
@@ -257,20 +258,16 @@ def _tracked(x: Any) -> Any:
     return nest.nest_map(track, x)
 
 
-class _gone_back:  # noqa: N801 (used as a function)
-    """Adjoints of a scalar output inside the block; all ``.grad`` as before after it."""
-
-    def __init__(self, tape: Tape) -> None:
-        self.tape = tape
-
-    def __enter__(self) -> None:
-        self.before = [(v, v._grad) for v in self.tape.values]
-        for v, _ in self.before:
-            v._grad = None
-        if len(self.tape.roots) == 1 and self.tape.roots[0].ndim == 0:
-            (root,) = self.tape.roots
-            sweeps.backward(root, seed_of(root, None))
-
-    def __exit__(self, *_: object) -> None:
-        for v, grad in self.before:
+@contextlib.contextmanager
+def _gone_back(tape: Tape) -> Iterator[None]:
+    """Show the adjoints of a scalar output inside the block; put every ``.grad`` back after it."""
+    before = [(v, v._grad) for v in tape.values]
+    for v in tape.values:
+        v._grad = None
+    try:
+        if len(tape.roots) == 1 and tape.roots[0].ndim == 0:
+            sweeps.backward(tape.roots[0], seed_of(tape.roots[0], None))
+        yield
+    finally:
+        for v, grad in before:
             v._grad = grad

@@ -11,12 +11,12 @@ from typing import Any
 from ..errors import UsageError
 from .dot import Look, write_dot
 from .graph import Graph
-from .labels import visible
-from .layout import render
+from .labels import number, short, visible
+from .layout import FORMATS, TEXT, render, save_dot, write
 
 __all__ = ["Drawing"]
 
-ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv", ".html", ".json")
+ENDINGS = (*(f".{name}" for name in FORMATS), *TEXT, ".html", ".json")
 
 
 @dataclass(frozen=True)
@@ -114,16 +114,28 @@ class Drawing:
         ending = file.suffix.lower()
         if ending not in ENDINGS:
             raise UsageError(f"{file}: the ending must be one of {', '.join(ENDINGS)}")
-        if ending in (".dot", ".gv"):
-            content = self.dot().encode()
-        elif ending in (".html", ".json"):
-            content = (self.html() if ending == ".html" else self.json()).encode()
+        if ending in (".html", ".json"):
+            write(file, (self.html() if ending == ".html" else self.json()).encode())
         else:
-            content = render(self.dot(), ending[1:])
-        try:
-            file.write_bytes(content)
-        except OSError as error:
-            raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+            save_dot(self.dot(), file)
+
+    def __str__(self) -> str:
+        """Return the nodes as a table, for terminals."""
+        digits = self.look.digits
+        back = self.look.passes != "forward"
+        rows = [("node", "formula", "value", "derivative" if back else "")]
+        rows += [
+            (
+                short(visible(node.label)) + (f" ×{node.count:,}" if node.count > 1 else ""),
+                short(visible(node.formula)) if node.formula else node.kind,
+                "" if node.primal is None else number(node.primal, digits),
+                number(node.adjoint, digits) if back and node.kind != "constant" else "",
+            )
+            for node in self.graph
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([self.look.title, *self.graph.notes, *lines])
 
     def __repr__(self) -> str:
         return f"<Drawing of {len(self.graph)} nodes and {len(self.graph.edges)} edges>"

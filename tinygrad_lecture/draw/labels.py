@@ -117,7 +117,8 @@ def formula(op: str, symbol: str, operands: Sequence[str], params: Mapping[str, 
 
 
 def _bound(operand: str) -> str:
-    return f"({operand})" if operand.startswith("−") else operand
+    negative = operand.startswith("−") and (operand[1:2].isdigit() or operand == "−inf")
+    return f"({operand})" if negative else operand
 
 
 def _parameter(name: str, p: Any) -> str:

@@ -8,11 +8,13 @@ import os
 import shutil
 import subprocess
 import sysconfig
+from pathlib import Path
 
 from ..errors import UsageError
 
-__all__ = ["FORMATS", "find_dot", "render"]
+__all__ = ["FORMATS", "find_dot", "render", "save_dot", "write"]
 
+TEXT = (".dot", ".gv")
 FORMATS = ("svg", "png", "pdf")
 PORT = "graphviz-pure"
 SECONDS = 120.0
@@ -87,3 +89,31 @@ def render(dot: str, format: str = "svg") -> bytes:
         raise UsageError(f"{program} could not make the {format} picture{hint}: {said}") from None
     picture: bytes = done.stdout
     return picture
+
+
+def save_dot(dot: str, path: str | os.PathLike[str]) -> None:
+    """Write a graph as the ending of the file says: .dot and .gv hold the text, others a picture.
+
+    Raises
+    ------
+    UsageError
+        If the ending is another one than .dot, .gv, .svg, .png and .pdf, the file cannot be
+        written, or as `render`.
+    """
+    file = Path(path)
+    ending = file.suffix.lower()
+    if ending in TEXT:
+        write(file, dot.encode())
+    elif ending[1:] in FORMATS:
+        write(file, render(dot, ending[1:]))
+    else:
+        endings = ", ".join([*TEXT, *(f".{name}" for name in FORMATS)])
+        raise UsageError(f"{file}: the ending must be one of {endings}")
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file; that it cannot be written is told in one line."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..draw.layout import save_dot
 from ..errors import UsageError
 from .network import ThresholdNet
 
@@ -73,20 +73,6 @@ def save_drawing(graph: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     UsageError
-        If the file cannot be written, or a picture is wanted and there is no Graphviz to make it.
+        If the file cannot be written, or a picture is wanted and there is no dot to make it.
     """
-    file = Path(path)
-    try:
-        if file.suffix in (".dot", ".gv"):
-            file.write_text(graph.source, encoding="utf-8")
-        elif file.suffix in (".svg", ".png", ".pdf"):
-            file.write_bytes(graph.pipe(format=file.suffix[1:]))
-        else:
-            raise UsageError(f"{file}: the ending must be .dot, .gv, .svg, .png or .pdf")
-    except importlib.import_module("graphviz").ExecutableNotFound:
-        raise UsageError(
-            f"{file}: a {file.suffix} picture needs Graphviz's program dot on the PATH"
-            " (https://graphviz.org/download); a file that ends in .dot needs nothing"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+    save_dot(graph.source, path)

@@ -1,4 +1,4 @@
-"""Boolean expressions as text: read by an own tokenizer, never by ``eval``.
+"""Boolean expressions as text.
 
 The grammar and its precedence are Python's, for the operators that make sense for truth values::
 
@@ -11,14 +11,14 @@ constants are ``0``, ``1``, ``False`` and ``True``, and every other word is a va
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import UsageError
+from ..expressions import ExpressionError, Grammar, parse
 
 __all__ = ["Expression", "ExpressionError"]
 
@@ -34,18 +34,11 @@ EVALUATE: dict[str, Callable[..., Any]] = {
 _TOKEN = re.compile(r"\s*(?:([^\W\d]\w*|[01]\b)|([()~!¬&∧|∨^⊕]))")
 
 
-class ExpressionError(UsageError):
-    """Text that is no Boolean expression; the message starts with the column of the fault.
-
-    Attributes
-    ----------
-    column : int
-        Place of the fault, counted from 1.
-    """
-
-    def __init__(self, column: int, message: str) -> None:
-        super().__init__(f"column {column}: {message}")
-        self.column = column
+GRAMMAR = Grammar(
+    _TOKEN, PREFIX, BINARY, loose=frozenset({"not"}), spellings=SPELLINGS,
+    operand='a variable, 0, 1, "not", "~" or "("', operator="&, |, ^, and, or",
+    hints={"digit": "; the only numbers are 0 and 1"},
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,47 +87,10 @@ class Expression:
         ...     print(error)
         column 5: a variable, 0, 1, "not", "~" or "(" was expected, got "|"
         """
-        # Dijkstra's shunting yard: operators wait on a stack until one that binds less comes.
-        output: list[str] = []
-        waiting: list[tuple[str, int]] = []
-        names: dict[str, None] = {}
-        operand_next = True
-
-        def release(precedence: int) -> None:
-            while waiting and _precedence(waiting[-1][0]) >= precedence:
-                output.append(waiting.pop()[0])
-
-        for token, column in _tokens(text):
-            if operand_next:
-                if token in PREFIX or token == "(":
-                    _check_not(token, column, waiting)
-                    waiting.append((token, column))
-                    continue
-                if token in BINARY or token == ")":
-                    raise _unexpected(token, column)
-                if token not in CONSTANTS:
-                    names[token] = None
-                output.append(token)
-                operand_next = False
-            elif token in BINARY:
-                release(BINARY[token])
-                waiting.append((token, column))
-                operand_next = True
-            elif token == ")":
-                release(1)
-                if not waiting:
-                    raise ExpressionError(column, 'this ")" closes nothing')
-                waiting.pop()
-            else:
-                raise ExpressionError(
-                    column, f'an operator (&, |, ^, and, or) or ")" was expected, got "{token}"'
-                )
-        if operand_next:
-            raise _unexpected("the end", len(text) + 1)
-        release(1)
-        if waiting:
-            raise ExpressionError(waiting[-1][1], 'this "(" is never closed')
-        return cls(text, tuple(names), tuple(output))
+        tokens = parse(text, GRAMMAR)
+        variables = (t for t in tokens if t.kind == "operand" and t.text not in CONSTANTS)
+        names = dict.fromkeys(t.text for t in sorted(variables, key=lambda t: t.column))
+        return cls(text, tuple(names), tuple(t.text for t in tokens))
 
     def evaluate(self, values: Mapping[str, Any]) -> NDArray[np.bool_]:
         """Return the truth values for those of the variables, which may be arrays.
@@ -154,38 +110,3 @@ class Expression:
             else:
                 stack.append(CONSTANTS[token] if token in CONSTANTS else values[token])
         return np.asarray(stack.pop(), dtype=bool)
-
-
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the tokens with their columns."""
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _TOKEN.match(text, position)
-        if match is None:
-            column = position + 1 + len(text[position:]) - len(text[position:].lstrip())
-            sign = text[column - 1]
-            hint = "; the only numbers are 0 and 1" if sign.isdigit() else ""
-            raise ExpressionError(column, f"{sign!r} cannot be part of an expression{hint}")
-        group = match.lastindex or 0
-        token = match.group(group)
-        yield SPELLINGS.get(token, token), match.start(group) + 1
-        position = match.end()
-
-
-def _precedence(token: str) -> int:
-    return PREFIX.get(token) or BINARY.get(token, 0)  # 0 for "(": only ")" takes it away
-
-
-def _check_not(token: str, column: int, waiting: list[tuple[str, int]]) -> None:
-    """Refuse ``a & not b``, as Python does: ``not`` binds less than ``&``."""
-    if token == "not" and waiting and _precedence(waiting[-1][0]) > PREFIX["not"]:
-        raise ExpressionError(
-            column, f'"not" after "{waiting[-1][0]}" needs parentheses; or write "~"'
-        )
-
-
-def _unexpected(token: str, column: int) -> ExpressionError:
-    got = token if token == "the end" else f'"{token}"'
-    return ExpressionError(
-        column, f'a variable, 0, 1, "not", "~" or "(" was expected, got {got}'
-    )  # fmt: skip
