@@ -17,7 +17,18 @@ from .engine import *  # noqa: F403 - its __all__ names the whole public engine
 
 __version__ = "0.1.0"
 
-ROOMS = ("compiler", "data", "draw", "experiments", "gradcheck", "logic", "nn", "optim", "train")
+ROOMS = (
+    "compiler",
+    "data",
+    "draw",
+    "experiments",
+    "gradcheck",
+    "logic",
+    "nn",
+    "optim",
+    "plots",
+    "train",
+)
 COMPILER = ("BranchError", "RecordingError", "compile", "record")
 """What the compiler gives to the package itself."""
 

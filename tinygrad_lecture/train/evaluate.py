@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import no_grad
 from ..errors import UsageError
 from ..nn import Module
+from ..nn.evaluating import evaluating
 
 __all__ = ["Metric", "RunningMeans", "evaluate", "predict"]
 
@@ -65,19 +64,6 @@ def measure(
         plain = np.asarray(output.data if hasattr(output, "backward") else output)
         row.update((name, metric(plain, targets)) for name, metric in metrics.items())
     return row
-
-
-@contextlib.contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Record nothing and use evaluation mode inside the block; each module's mode comes back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def evaluate(

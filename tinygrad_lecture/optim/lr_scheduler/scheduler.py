@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import plots
 from .._checks import check_count, check_number
 from ..optimizer import Group, Optimizer
 
@@ -226,6 +227,13 @@ class LRScheduler(Scheduler):
         """Rates of one group at the steps 0 to n − 1: the curve, of shape (n,)."""
         count = check_count(self._name, "n", n, 0)
         return np.array([self.lr_at(t)[group] for t in range(count)], np.float64)
+
+    def plot(self, n: int, **options: Any) -> Any:
+        """Return a figure of the rates, and of the momentum if it moves, at the steps 0 to n − 1.
+
+        It is `tinygrad_lecture.plots.schedule`, with its ``options``.
+        """
+        return plots.schedule(self, n, **options)
 
     def step(self) -> None:
         """Go on to the next step; call it after ``optimizer.step()``.

@@ -1,0 +1,115 @@
+"""`claim`: the figure of an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UsageError
+from .plane import draw_path, draw_surface
+from .sheet import sheet
+from .theme import ThemeName
+
+if TYPE_CHECKING:
+    from .paper import Paper
+
+__all__ = ["claim"]
+
+MARKERS = "os^DvPX*"
+MANY = 40  # points beyond which marks are small
+
+
+def claim(outcome: Any, *, theme: ThemeName = "light", title: str | None = None) -> Paper:
+    """Draw the figure of an experiment's outcome: curves, clouds, bars, surfaces.
+
+    Parameters
+    ----------
+    outcome : Outcome or Figure
+        Of `tinygrad_lecture.experiments`.
+    theme : {"light", "dark"}
+    title : str, optional
+        Instead of the figure's own.
+
+    Returns
+    -------
+    Paper
+        A Matplotlib figure. Curves have their labels at their ends; clouds, bars and paths over a
+        surface have a legend. Of several surfaces each has a panel, all with the same series.
+
+    Raises
+    ------
+    UsageError
+        If the outcome has no figure, the figure is empty, or Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> outcome = tg.experiments.cosine_cycles()
+    >>> tg.plots.claim(outcome).axes[0].get_title("left")
+    'cosine cycles'
+    """
+    figure = getattr(outcome, "figure", outcome)
+    if figure is None:
+        raise UsageError("claim: this outcome has no figure")
+    surfaces = list(figure.surfaces)
+    if not figure.series and not surfaces:
+        raise UsageError(f"claim: the figure {figure.title!r} is empty")
+    panels = max(1, len(surfaces))
+    size = (6.4, 3.8) if not surfaces else (4.4 * panels + 0.8, 4.0)
+    with sheet(theme, *size) as paper:
+        grid = np.ravel(paper.subplots(1, panels, squeeze=False))
+        for axes, surface in zip(grid, surfaces or [None], strict=True):
+            axes.set_xscale(figure.x_scale)
+            axes.set_yscale(figure.y_scale)
+            if surface is not None:
+                draw_surface(
+                    paper, axes, surface.x, surface.y, np.asarray(surface.z, dtype=float),
+                    surface.scale, surface.label, surface.levels,
+                )  # fmt: skip
+            _draw(paper, axes, figure, over=surface is not None)
+            axes.set_xlabel(figure.x_label)
+            axes.set_ylabel(figure.y_label)
+        heading = figure.title if title is None else title
+        if panels > 1:
+            paper.suptitle(heading, x=0.01, ha="left", fontsize=11)
+        else:
+            grid[0].set_title(heading)
+    return paper
+
+
+def _draw(paper: Paper, axes: Any, figure: Any, over: bool) -> None:
+    bars = [s for s in figure.series if s.style == "bars"]
+    several = len(figure.series) > 1
+    legend = False
+    clouds = 0
+    for number, s in enumerate(figure.series):
+        color = paper.theme.hue(number)
+        if s.low is not None and s.high is not None:
+            axes.fill_between(s.x, s.low, s.high, color=color, alpha=0.18, linewidth=0)
+        if s.style == "bars":
+            width = 0.8 / len(bars)
+            shift = (bars.index(s) - (len(bars) - 1) / 2) * width
+            axes.bar(s.x + shift, s.y, 0.9 * width, color=color, label=s.label, zorder=2)
+            legend = True
+        elif s.style == "points":
+            axes.scatter(
+                s.x, s.y, s=14 if len(s.x) > MANY else 26, color=color, label=s.label,
+                marker=MARKERS[clouds % len(MARKERS)], zorder=3, linewidths=0.4,
+                edgecolors=paper.theme.background,
+            )  # fmt: skip
+            clouds += 1
+            legend = True
+        elif over and len(s.x) > 1:
+            draw_path(paper, axes, np.column_stack([s.x, s.y]), s.label, number)
+            legend = True
+        else:
+            paper.curve(
+                axes, s.x, s.y, s.label if several else "", color,
+                linestyle="-" if number < len(paper.theme.hues) else (0, (4, 1.5)),
+            )  # fmt: skip
+    if legend and (several or over):
+        if over:
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+        else:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))

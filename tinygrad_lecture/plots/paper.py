@@ -1,0 +1,213 @@
+"""`Paper`: a Matplotlib figure with a theme, labels beside its curves, and files without dates."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib import style as styles
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import UsageError
+from .theme import Theme
+
+__all__ = ["Paper"]
+
+ENDINGS = (".svg", ".png", ".pdf")
+EARLY = 0.8
+"""A curve that ends left of this part of the axes has its label at its end, not in the margin."""
+
+
+class Paper(Figure):
+    """A Matplotlib figure that belongs to no window and to no global state.
+
+    Parameters
+    ----------
+    theme : Theme
+    size : (float, float)
+        Width and height in inches.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> paper = tg.plots.curves([{"epoch": 1, "train_loss": 0.7}, {"epoch": 2, "train_loss": 0.4}])
+    >>> paper.svg() == paper.svg(), paper.png()[1:4]
+    (True, b'PNG')
+    """
+
+    def __init__(self, theme: Theme, size: tuple[float, float]) -> None:
+        self.theme = theme
+        self._ends: list[tuple[Axes, str, str, NDArray[Any], NDArray[Any]]] = []
+        with self.style():
+            super().__init__(figsize=size, dpi=100, layout="constrained")
+
+    @contextlib.contextmanager
+    def style(self) -> Iterator[None]:
+        """Let Matplotlib's settings be the theme's inside the block, whatever they are outside."""
+        with styles.context(["default", self.theme.style]):
+            yield
+
+    def curve(
+        self,
+        axes: Axes,
+        x: ArrayLike,
+        y: ArrayLike,
+        label: str = "",
+        color: str | None = None,
+        **options: Any,
+    ) -> Line2D:
+        """Draw a curve with its label at its end; few points are marked one by one."""
+        x, y = np.asarray(x), np.asarray(y, dtype=float)
+        number = len(axes.lines)
+        options.setdefault("linestyle", "-" if number < len(self.theme.hues) else (0, (4, 1.5)))
+        if len(x) <= 12:
+            options = {"marker": "o", "markersize": 3.5, **options}
+        color = color or self.theme.hue(number)
+        (line,) = axes.plot(x, y, color=color, **options)
+        if label:
+            self._ends.append((axes, label, color, x, y))
+        return line
+
+    def note(self, axes: Axes, text: str, x: float, y: float, **options: Any) -> Any:
+        """Write beside a point of the data, with a halo that keeps it readable over curves."""
+        note = axes.annotate(
+            text, (x, y), **{"xytext": (5, 5), "textcoords": "offset points", "fontsize": 8.5,
+                             "color": self.theme.ink, **options},
+        )  # fmt: skip
+        note.set_path_effects(
+            [patheffects.withStroke(linewidth=3, foreground=self.theme.background)]
+        )
+        return note
+
+    def relief(self) -> LinearSegmentedColormap:
+        """Return the colours of surfaces, from low to high."""
+        return LinearSegmentedColormap.from_list("relief", list(self.theme.relief))
+
+    def ramp(self, n: int) -> list[str]:
+        """Return n colours in an order: the hues if they suffice, else a scale."""
+        if n <= len(self.theme.hues):
+            return list(self.theme.hues[:n])
+        scale = LinearSegmentedColormap.from_list("ramp", list(self.theme.ramp))
+        parts = (scale(k / (n - 1)) for k in range(n))
+        return ["#" + "".join(f"{round(255 * c):02x}" for c in color[:3]) for color in parts]
+
+    def finish(self) -> None:
+        """Put the labels beside the ends of their curves, apart from each other."""
+        self.draw_without_rendering()  # lays the axes out
+        for axes in self.axes:
+            ends = [end for end in self._ends if end[0] is axes]
+            margin = []
+            for _, label, color, x, y in ends:
+                seen = np.flatnonzero(np.isfinite(y) & np.isfinite(x.astype(float)))
+                if not len(seen):
+                    continue
+                last = seen[int(np.argmax(x[seen]))]
+                place = axes.transData.transform((x[last], y[last]))
+                across, up = axes.transAxes.inverted().transform(place)
+                if across < EARLY:
+                    self.note(axes, label, x[last], y[last], color=color)
+                else:
+                    margin.append((float(up), label, color, float(across)))
+            self._label_margin(axes, sorted(margin))
+        self._ends = []
+        for _ in range(2):  # the first layout makes room for the labels, the second is settled
+            self.draw_without_rendering()
+        self.set_layout_engine("none")  # the same places at each drawing
+
+    def _label_margin(self, axes: Axes, ends: Sequence[tuple[float, str, str, float]]) -> None:
+        height = axes.get_window_extent().height / self.dpi * 72  # points
+        places = spread([min(max(end[0], 0.0), 1.0) for end in ends], 11.0 / height)
+        for (up, label, color, across), place in zip(ends, places, strict=True):
+            axes.annotate(
+                label, (across, up), xycoords="axes fraction", xytext=(1.025, place),
+                textcoords="axes fraction", ha="left", va="center", color=color, fontsize=9,
+                annotation_clip=False,
+                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.5, "alpha": 0.7,
+                            "shrinkA": 0, "shrinkB": 2},
+            )  # fmt: skip
+
+    def draw(self, renderer: Any) -> None:
+        """Draw with the theme's settings, which Matplotlib reads again for ticks and text."""
+        with self.style(), warnings.catch_warnings():
+            # A figure that is made tiny for a thumbnail is drawn without this layout, and well.
+            warnings.filterwarnings("ignore", "constrained_layout not applied")
+            super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write a file as Matplotlib does, without dates and random ids."""
+        name = str(options.get("format") or os.fspath(fname)).lower()
+        dated = {"svg": "Date", "pdf": "CreationDate"}
+        options.setdefault("metadata", {dated[e]: None for e in dated if name.endswith(e)} or None)
+        with self.style():
+            super().savefig(fname, **options)
+
+    def _bytes(self, kind: str, **options: Any) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format=kind, **options)
+        return out.getvalue()
+
+    def svg(self) -> str:
+        """Return an SVG picture."""
+        return self._bytes("svg").decode()
+
+    def png(self, dpi: float = 200) -> bytes:
+        """Return a PNG picture."""
+        return self._bytes("png", dpi=dpi)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a file as its ending says: .svg, .png or .pdf.
+
+        Raises
+        ------
+        UsageError
+            If the ending is another one, or the file cannot be written.
+        """
+        file = Path(path)
+        kind = file.suffix.lower()
+        if kind not in ENDINGS:
+            raise UsageError(f"{file}: the ending must be one of {', '.join(ENDINGS)}")
+        content = self.png() if kind == ".png" else self._bytes(kind[1:])
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+
+    def _repr_svg_(self) -> str:
+        """Show itself in a notebook."""
+        return self.svg()
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Move ascending places in [0, 1] as little as possible, so that neighbours have a distance.
+
+    The least squares of the moves: with i·gap taken off the i-th place, what is left must not
+    descend, which pooling neighbours that do achieves (isotonic regression).
+
+    Examples
+    --------
+    >>> from tinygrad_lecture.plots.paper import spread
+    >>> spread([0.2, 0.2, 0.9], 0.1)
+    [0.15, 0.25, 0.9]
+    """
+    gap = min(gap, 1.0 / max(len(places) - 1, 1))
+    pools: list[tuple[float, int]] = []
+    for i, place in enumerate(places):
+        mean, count = place - i * gap, 1
+        while pools and pools[-1][0] > mean:
+            before, many = pools.pop()
+            mean, count = (before * many + mean * count) / (many + count), many + count
+        pools.append((mean, count))
+    top = 1.0 - (len(places) - 1) * gap
+    flat = [min(max(mean, 0.0), top) for mean, count in pools for _ in range(count)]
+    return [place + i * gap for i, place in enumerate(flat)]
