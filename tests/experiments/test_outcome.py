@@ -136,3 +136,20 @@ def test_texts_are_as_short_as_they_can_be() -> None:
     assert Check("x", [True, False]).measured_text == "False … True (2)"
     assert str(near(1.0, abs=1e-9)) == "= 1 ± 1e-09"
     assert str(near(10.0, rel=0.1)) == "in [9, 11]"
+
+
+def test_notebooks_show_a_table_of_the_checks() -> None:
+    outcome = Outcome(
+        [Check("a < b & c", [0.2, 0.3], below(0.5)), Check("other", 2.0, reference="1 to 3")],
+        ("a <note>",),
+    )
+    assert repr(outcome) == str(outcome)
+    assert outcome._repr_html_() == (
+        "<table>\n"
+        "<tr><th>measured</th><th></th><th>threshold</th><th></th><th>reference</th></tr>\n"
+        "<tr><td>a &lt; b &amp; c</td><td>0.2 … 0.3 (2)</td><td>&lt; 0.5</td><td>holds</td><td></td></tr>\n"
+        "<tr><td>other</td><td>2</td><td></td><td>reported</td><td>1 to 3</td></tr>\n"
+        "</table>\n<p>a &lt;note&gt;</p>"
+    )
+    bare = Outcome([Check("loss", 0.2, below(0.3))])._repr_html_()
+    assert bare.splitlines()[1] == "<tr><th>measured</th><th></th><th>threshold</th><th></th></tr>"

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -226,9 +227,9 @@ def _strict(x: Any) -> Any:
     return x
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Outcome:
-    """What an experiment measured; printed, it is a list of its checks.
+    """What an experiment measured; printed, it is a list of its checks, in a notebook a table.
 
     Attributes
     ----------
@@ -278,3 +279,22 @@ class Outcome:
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.checks), *self.notes])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Give notebooks a table: a check a row, its number beside its threshold."""
+        rows = [("measured", "", "threshold", "", "reference")]
+        rows += [
+            (c.name, c.measured_text, "" if c.bound is None else str(c.bound), c.verdict,
+             c.reference_text)
+            for c in self.checks
+        ]  # fmt: skip
+        used = [k for k in range(5) if any(row[k] for row in rows[1:])]
+        lines = [
+            "".join(f"<{tag}>{escape(row[k])}</{tag}>" for k in used)
+            for row, tag in zip(rows, ("th", *["td"] * len(self.checks)), strict=True)
+        ]
+        table = "\n".join(f"<tr>{line}</tr>" for line in lines)
+        notes = "".join(f"\n<p>{escape(note)}</p>" for note in self.notes)
+        return f"<table>\n{table}\n</table>{notes}"
