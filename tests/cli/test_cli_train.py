@@ -20,7 +20,7 @@ from tinygrad_lecture.errors import UsageError
 from tinygrad_lecture.train import load_archive, load_checkpoint, load_model, predict
 from tinygrad_lecture.train.job import FILES
 
-SHORT = ["--epochs", "2", "--hidden", "4"]
+SHORT = ["--epochs", "2", "--hidden", "4", "--no-pictures"]
 
 
 def test_the_text_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +34,7 @@ def test_the_text_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert lines[1].startswith("finished after 2 of 2 epochs, ")
     assert lines[2].startswith("test accuracy 0.")
     assert lines[4].split() == ["true\\predicted", "0", "1", "2", "found"]
-    assert lines[-4:] == [f"wrote {tmp_path / 'run' / name}" for name in FILES]
+    assert lines[-5:] == [f"wrote {tmp_path / 'run' / name}" for name in FILES]
     counts = np.array(
         [[int(c.replace(".", "0")) for c in line.split()[1:4]] for line in lines[5:8]]
     )
@@ -67,7 +67,7 @@ def test_json_is_one_object_and_nothing_else(
         "dataset": "moons", "hidden": [4], "epochs": 2, "lr": 0.2, "batch": 50,
         "momentum": 0.5, "weight_decay": 0.01, "seed": 3, "optimizer": "sgd",
         "init": "kaiming_uniform", "activation": "relu", "batch_norm": False, "residual": False,
-        "dropout": 0.0, "schedule": "constant", "ema": 0.0, "early_stopping": 0, "monitor": 0,
+        "dropout": 0.0, "schedule": "constant", "ema": 0.0, "early_stopping": 0, "monitor": None,
     }  # fmt: skip
     assert report["reason"] == "finished"
     assert report["files"]["model.npz"] == str(tmp_path / "model.npz")
@@ -237,7 +237,7 @@ def wait_for_rows(log: Path, rows: int, process: Any) -> None:
 
 def test_ctrl_c_keeps_the_best_model_and_resume_goes_on_bit_for_bit(tmp_path: Path) -> None:
     cut, whole = tmp_path / "cut", tmp_path / "whole"
-    flags = ["spirals", "--hidden", "8"]
+    flags = ["spirals", "--hidden", "8", "--no-pictures"]
     with start(*flags, "--epochs", "100000", "--out", str(cut)) as process:
         wait_for_rows(cut / "metrics.csv", 5, process)
         process.send_signal(signal.SIGINT)
@@ -252,14 +252,14 @@ def test_ctrl_c_keeps_the_best_model_and_resume_goes_on_bit_for_bit(tmp_path: Pa
     assert np.isfinite(predict(load_model(cut), X)).all()
 
     epochs = str(finished + 3)
-    assert main(["train", "--resume", str(cut), "--epochs", epochs]) == 0
+    assert main(["train", "--resume", str(cut), "--epochs", epochs, "--no-pictures"]) == 0
     assert main(["train", *flags, "--epochs", epochs, "--out", str(whole)]) == 0
     same_files(whole, cut)
 
 
 def test_killed_at_any_moment_it_can_be_resumed_bit_for_bit(tmp_path: Path) -> None:
     cut, whole = tmp_path / "cut", tmp_path / "whole"
-    flags = ["moons", "--hidden", "4"]
+    flags = ["moons", "--hidden", "4", "--no-pictures"]
     delays = np.random.default_rng(0).uniform(0, 0.05, 4)
     for attempt, delay in enumerate(delays):
         go_on = ["--resume", str(cut), "--epochs", "100000"]
@@ -272,7 +272,7 @@ def test_killed_at_any_moment_it_can_be_resumed_bit_for_bit(tmp_path: Path) -> N
             process.communicate(timeout=60)
         assert load_checkpoint(cut / "checkpoint.npz")["epoch"] > done
     epochs = str(load_checkpoint(cut / "checkpoint.npz")["epoch"] + 2)
-    assert main(["train", "--resume", str(cut), "--epochs", epochs]) == 0
+    assert main(["train", "--resume", str(cut), "--epochs", epochs, "--no-pictures"]) == 0
     assert main(["train", *flags, "--epochs", epochs, "--out", str(whole)]) == 0
     same_files(whole, cut)
     assert sorted(path.name for path in cut.iterdir()) == sorted(FILES)
@@ -301,12 +301,12 @@ def test_schedules_and_averages_resume_bit_for_bit(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    flags = ["moons", "--hidden", "8", "--schedule", name, "--ema", "0.9"]
+    flags = ["moons", "--no-pictures", "--hidden", "8", "--schedule", name, "--ema", "0.9"]
     stop_after = StopAfter(2)
     assert main(["train", *flags, "--epochs", "5", "--out", str(whole)]) == 0
     settings = tg.train.Settings.of("moons", hidden=(8,), schedule=name, ema=0.9, epochs=5)
     tg.train.train_classifier(settings, parts, callbacks=[stop_after])
-    assert main(["train", "--resume", str(parts)]) == 0
+    assert main(["train", "--resume", str(parts), "--no-pictures"]) == 0
     capsys.readouterr()
     same_files(whole, parts)
     assert (whole / "metrics.csv").read_bytes() == (parts / "metrics.csv").read_bytes()
@@ -350,5 +350,5 @@ def test_a_run_that_ended_before_its_first_checkpoint_starts_anew(
     assert main(["train", "--resume", str(cut)]) == 2  # a model is there: something was lost
     assert "checkpoint.npz" in capsys.readouterr().err
     (cut / "model.npz").unlink()
-    assert main(["train", "--resume", str(cut)]) == 0
+    assert main(["train", "--resume", str(cut), "--no-pictures"]) == 0
     same_files(whole, cut)

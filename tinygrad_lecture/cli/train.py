@@ -36,8 +36,9 @@ examples:
   tinygrad-lecture train spirals --hidden 32,32 --lr 0.1 --seed 1 --out runs/small
   tinygrad-lecture train --resume runs/small --epochs 200
 
-files in DIR: model.npz (best weights), config.json, metrics.csv (a row per epoch) and
-checkpoint.npz (the whole state after the last finished epoch).
+files in DIR: model.npz (best weights), config.json, metrics.csv (a row per epoch), monitor.csv
+(rows per layer), checkpoint.npz (the whole state after the last finished epoch), and pictures:
+curves.svg, layers.svg, backprop.svg (one sample; extras plots and viz).
 
 Ctrl-C ends cleanly: the best model so far is tested and written, the exit code is 130, and
 --resume goes on, bit for bit as if nothing had happened. A loss that is not finite ends the run
@@ -121,7 +122,8 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--monitor", type=int, nargs="?", const=100, metavar="N",
-        help="before every N-th step (100), measure all layers into monitor.csv",
+        help="before every N-th step (100), measure all layers into monitor.csv; 0 is never;"
+        " without the flag, at the start of epochs",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/DATASET")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR")
@@ -129,13 +131,21 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--no-compile", action="store_true", help="train eagerly: slower, the same to rounding"
     )
+    parser.add_argument("--no-pictures", action="store_true", help="write no .svg files")
+    parser.add_argument(
+        "--report", action="store_true",
+        help="write report.html: one page with pictures, configuration, metrics, confusion matrix",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train or resume, report, and return 0, 1 (diverged) or 130 (Ctrl-C)."""
-    compile = not args.no_compile
+    options = {
+        "callbacks": [ProgressBar()], "compile": not args.no_compile,
+        "pictures": not args.no_pictures, "page": args.report,
+    }  # fmt: skip
     given = {name: getattr(args, name) for name in GIVEN if getattr(args, name) is not None}
     if args.resume is not None:
         for name in ("out", "overwrite"):
@@ -145,15 +155,13 @@ def run(args: argparse.Namespace) -> int:
                 )
         if args.dataset is not None:
             given["dataset"] = args.dataset
-        report = resume_classifier(args.resume, callbacks=[ProgressBar()], compile=compile, **given)
+        report = resume_classifier(args.resume, **options, **given)
     else:
         if args.dataset is None:
             raise UsageError("DATASET is missing: digits, moons, circles, spirals, xor or a folder")
         settings = Settings.of(args.dataset, **given)
         folder = args.out or Path("runs", Path(args.dataset).resolve().name)
-        report = train_classifier(
-            settings, folder, overwrite=args.overwrite, callbacks=[ProgressBar()], compile=compile
-        )
+        report = train_classifier(settings, folder, overwrite=args.overwrite, **options)
     if args.json:
         print(json.dumps(report.to_json()))
     else:
@@ -184,4 +192,5 @@ def _text(report: Report) -> str:
             "",
         ]
     lines += [f"wrote {path}" for path in report.files.values()]
+    lines += report.notes
     return "\n".join(lines)

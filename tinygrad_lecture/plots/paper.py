@@ -14,15 +14,20 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib import style as styles
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
 from .theme import Theme
 
 __all__ = ["Paper"]
+
+DECADES = 300.0
+"""A logarithmic axis whose ends differ by less has 0.1, 0.2, 0.5, 1 at its ticks."""
 
 ENDINGS = (".svg", ".png", ".pdf")
 EARLY = 0.8
@@ -104,6 +109,11 @@ class Paper(Figure):
 
     def finish(self) -> None:
         """Put the labels beside the ends of their curves, apart from each other."""
+        for axes in self.axes:
+            sides = ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim()))
+            for axis, ends_at in sides:
+                if axis.get_scale() == "log" and max(ends_at) < DECADES * min(ends_at):
+                    _number_plainly(axis)
         self.draw_without_rendering()  # lays the axes out
         for axes in self.axes:
             ends = [end for end in self._ends if end[0] is axes]
@@ -186,6 +196,12 @@ class Paper(Figure):
     def _repr_svg_(self) -> str:
         """Show itself in a notebook."""
         return self.svg()
+
+
+def _number_plainly(axis: Axis) -> None:
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:

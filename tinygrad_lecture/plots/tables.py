@@ -41,12 +41,13 @@ def read_rows(source: Any, file: str, needed: Sequence[str]) -> list[Row]:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot read {path}: {reason}") from error
     else:
-        rows, where = list(source), "the rows"
+        rows, where = list(source), ""
+    of = f"{where}: " if where else ""
     if not rows:
-        raise UsageError(f"{where}: there are no rows to draw")
+        raise UsageError(f"{of}there are no rows to draw")
     for name in needed:
         if name not in rows[0]:
-            raise UsageError(f"{where}: no column {name!r}; there are {', '.join(rows[0])}")
+            raise UsageError(f"{of}no column {name!r}; there are {', '.join(rows[0])}")
     return rows
 
 

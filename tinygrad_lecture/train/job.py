@@ -6,7 +6,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,18 @@ from .evaluate import predict
 from .loop import fit
 from .metrics import accuracy, confusion_matrix
 from .monitor import Monitor
+from .page import THEMES, report_page
+from .pictures import PICTURES, draw_pictures
 from .run import Callback, DivergenceError, Run
 from .settings import Settings, as_text
 from .stopping import EarlyStopping
 
 __all__ = ["Report", "load_model", "resume_classifier", "train_classifier"]
 
-FILES = ("model.npz", "config.json", "metrics.csv", "checkpoint.npz")
-MODEL, CONFIG, METRICS, CHECKPOINT = FILES
-MONITOR = "monitor.csv"
+FILES = ("model.npz", "config.json", "metrics.csv", "monitor.csv", "checkpoint.npz")
+MODEL, CONFIG, METRICS, MONITOR, CHECKPOINT = FILES
+PAGE = "report.html"
+ALL = (*FILES, *PICTURES, PAGE)
 NETWORK = ("init", "activation", "batch_norm", "residual", "dropout")  # settings that `build` takes
 ROWS = 1024  # of one batch when nothing is learned from it
 
@@ -68,6 +71,8 @@ class Report:
     seconds : float
     files : dict of str to str
         What was written, by name.
+    notes : list of str
+        Why a picture is missing, such as a package that would have to be installed.
     """
 
     settings: Settings
@@ -83,6 +88,7 @@ class Report:
     test_loss: float | None = None
     confusion: NDArray[np.int64] | None = None
     files: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain data for JSON."""
@@ -167,6 +173,8 @@ def train_classifier(
     overwrite: bool = False,
     callbacks: Sequence[Callback] = (),
     compile: bool = True,
+    pictures: bool = False,
+    page: bool = False,
 ) -> Report:
     """Train a classifier and write model, configuration, metrics and checkpoint into a folder.
 
@@ -181,6 +189,11 @@ def train_classifier(
         For progress.
     compile : bool, default True
         Compile the training step; both ways give the same to rounding.
+    pictures : bool, default False
+        Write ``curves.svg``, ``layers.svg`` and ``backprop.svg``; extras plots and viz.
+    page : bool, default False
+        Write ``report.html``: one page, that loads nothing, with pictures, configuration, metrics
+        and confusion matrix.
 
     Returns
     -------
@@ -196,7 +209,7 @@ def train_classifier(
     out = Path(folder)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        old = [name for name in (*FILES, MONITOR) if (out / name).exists()]
+        old = [name for name in ALL if (out / name).exists()]
         if old and not overwrite:
             raise UsageError(
                 f"{out} already holds a run ({', '.join(old)}); go on with --resume {out}, start"
@@ -207,7 +220,7 @@ def train_classifier(
     except OSError as error:
         raise UsageError(f"cannot write into {out}: {error.strerror or error}") from error
     _write_config(out, settings, data)
-    return _job(settings, data, out, callbacks, None, compile)
+    return _job(settings, data, out, callbacks, None, compile, pictures, page)
 
 
 def resume_classifier(
@@ -216,6 +229,8 @@ def resume_classifier(
     epochs: int | None = None,
     callbacks: Sequence[Callback] = (),
     compile: bool = True,
+    pictures: bool = False,
+    page: bool = False,
     **given: Any,
 ) -> Report:
     """Go on with the run in a folder, bit for bit as if it had not ended.
@@ -227,7 +242,7 @@ def resume_classifier(
     epochs : int, optional
         New number of epochs in all.
     callbacks : sequence of Callback
-    compile : bool, default True
+    compile, pictures, page : bool
         As in `train_classifier`.
     **given
         Other settings by name: accepted only if they are what the run was started with.
@@ -263,7 +278,7 @@ def resume_classifier(
         )
     if not ((out / CHECKPOINT).exists() or (out / MODEL).exists()):
         _write_config(out, settings, data)  # it ended before it had anything to go on with
-        return _job(settings, data, out, callbacks, None, compile)
+        return _job(settings, data, out, callbacks, None, compile, pictures, page)
     state = load_checkpoint(out / CHECKPOINT)
     theirs, ours = state.get("info", {}), _info(settings, data)
     if theirs != ours:
@@ -278,7 +293,7 @@ def resume_classifier(
             f" {settings.epochs}"
         )
     _write_config(out, settings, data)
-    return _job(settings, data, out, callbacks, state, compile)
+    return _job(settings, data, out, callbacks, state, compile, pictures, page)
 
 
 def _job(
@@ -288,6 +303,8 @@ def _job(
     callbacks: Sequence[Callback],
     state: Any,
     compile: bool,
+    pictures: bool,
+    page: bool,
 ) -> Report:
     begin = time.perf_counter()
     dtype = np.dtype(np.float32) if data.train[:1][0].dtype == np.float32 else np.dtype(np.float64)
@@ -302,15 +319,18 @@ def _job(
     watching: list[Callback] = []
     if settings.early_stopping:
         watching.append(EarlyStopping(settings.early_stopping))
-    if settings.monitor:
-        watching.append(Monitor(settings.monitor, out / MONITOR))
+    loader = DataLoader(data.train, settings.batch, seed=settings.seed)
+    every = _thinning(len(loader)) if settings.monitor is None else settings.monitor
+    monitor = Monitor(every, out / MONITOR) if every else None
+    if monitor is not None:
+        watching.append(monitor)
     message = ""
     try:
         run = fit(
             model,
             nn.CrossEntropyLoss(),
             optimizer,
-            DataLoader(data.train, settings.batch, seed=settings.seed),
+            loader,
             DataLoader(data.validation, ROWS, shuffle=False),
             epochs=settings.epochs,
             metrics={"accuracy": accuracy},
@@ -333,7 +353,31 @@ def _job(
         sizes, model.num_parameters(), run.epoch, run.best.epoch if run.best else None,
         time.perf_counter() - begin,
     )  # fmt: skip
-    return _finish(report, run, data.test, out, str(dtype))
+    report = _finish(report, run, data.test, out, str(dtype))
+    if pictures or page:
+        rows = monitor.rows if monitor is not None else []
+        report = _show(report, run, rows, data.test[:1], out, pictures, page)
+    return replace(report, files={n: str(out / n) for n in ALL if (out / n).exists()})
+
+
+def _show(
+    report: Report, run: Run, rows: list[dict[str, Any]], sample: Any, out: Path, pictures: bool,
+    page: bool,
+) -> Report:  # fmt: skip
+    """Write pictures and page."""
+    name = Path(report.settings.dataset).name
+    drawn: dict[str, dict[str, str]] = {}
+    notes: list[str] = []
+    for theme in THEMES if page else THEMES[:1]:
+        drawn[theme], notes = draw_pictures(
+            run.history, rows, run.model, run.loss, sample, name, theme
+        )
+    if pictures:
+        for file, svg in drawn[THEMES[0]].items():
+            _write_text(out / file, svg)
+    if page:
+        _write_text(out / PAGE, report_page(report.to_json(), run.history, drawn, notes))
+    return replace(report, notes=notes)
 
 
 def _finish(report: Report, run: Run, test: Dataset, out: Path, dtype: str) -> Report:
@@ -351,7 +395,7 @@ def _finish(report: Report, run: Run, test: Dataset, out: Path, dtype: str) -> R
             test_loss=float(F.cross_entropy(logits, labels)),
             confusion=confusion_matrix(labels, logits.argmax(axis=1), report.sizes[-1]),
         )
-    return replace(report, files={n: str(out / n) for n in (*FILES, MONITOR) if (out / n).exists()})
+    return report
 
 
 def _mean_and_std(train: Dataset) -> tuple[float, float]:
@@ -361,6 +405,19 @@ def _mean_and_std(train: Dataset) -> tuple[float, float]:
     mean = sum(float(X.sum(dtype=np.float64)) for X, _ in loader) / count
     square = sum(float(np.square(X - mean, dtype=np.float64).sum()) for X, _ in loader) / count
     return mean, float(np.sqrt(square)) or 1.0
+
+
+def _thinning(per_epoch: int) -> Callable[[int], bool]:
+    """Return a rule for looks: at 16 epochs, then every second until 32, every fourth until 64 ...
+
+    It knows nothing of the number of epochs, which a resumed training may change.
+    """
+
+    def due(step: int) -> bool:
+        epoch, later = divmod(step, per_epoch)
+        return not later and epoch % (1 << (epoch // 16).bit_length()) == 0
+
+    return due
 
 
 def _network(settings: Settings) -> dict[str, Any]:
@@ -383,8 +440,11 @@ def _fingerprint(data: Splits) -> int:
 
 def _write_config(out: Path, settings: Settings, data: Splits) -> None:
     config = {"settings": asdict(settings), "fingerprint": _fingerprint(data)}
-    text = json.dumps(config, indent=2) + "\n"
-    write_atomically(out / CONFIG, lambda file: file.write(text.encode()))
+    _write_text(out / CONFIG, json.dumps(config, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def _read_config(out: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -138,8 +139,8 @@ class Monitor(Callback):
 
     Parameters
     ----------
-    every : int
-        Look before every so many steps, >= 1.
+    every : int or callable
+        Look before every so many steps, >= 1; or ``every(step)`` tells whether to look.
     path : path, optional
         A CSV file that is written at the end of each epoch; its folder must exist.
 
@@ -173,15 +174,21 @@ class Monitor(Callback):
     [(0, '0'), (0, '1'), (0, '2'), (2, '0'), (2, '1'), (2, '2')]
     """
 
-    def __init__(self, every: int = 100, path: str | os.PathLike[str] | None = None) -> None:
-        self.every = _checks.count("every", every, 1)
+    def __init__(
+        self,
+        every: int | Callable[[int], bool] = 100,
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.every = every if callable(every) else _checks.count("every", every, 1)
         self.path = None if path is None else Path(path)
         self.rows: list[Row] = []
+        self._written = -1
         self._weights: list[tuple[Row, nn.Parameter, NDArray[Any]]] = []
 
     def on_batch(self, run: Run) -> None:
         """Look, if it is time, and keep the weights for the update ratio."""
-        if run.step % self.every:
+        due = self.every(run.step) if callable(self.every) else run.step % self.every == 0
+        if not due:
             return
         modules = dict(run.model.named_modules())
         for row in look(run.model, run.loss, run.inputs, run.targets):
@@ -199,9 +206,10 @@ class Monitor(Callback):
         self._weights = []
 
     def on_epoch(self, run: Run) -> None:
-        """Write the file."""
-        if self.path is not None:
+        """Write the file, if there are new rows."""
+        if self.path is not None and self._written != len(self.rows):
             self.to_csv(self.path)
+            self._written = len(self.rows)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all rows; what a layer does not have stays empty."""
@@ -231,12 +239,12 @@ class Monitor(Callback):
         return said
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows."""
-        return {"rows": self.rows}
+        """Return the rows, as JSON text: there may be many, and checkpoints are frequent."""
+        return {"rows": json.dumps(self.rows)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on after the rows of `state_dict`."""
-        self.rows = [dict(row) for row in state["rows"]]
+        self.rows = json.loads(state["rows"])
 
 
 def analyze(

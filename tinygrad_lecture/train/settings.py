@@ -67,8 +67,9 @@ class Settings:
     ema : float
         Decay of the exponential average of the weights that is validated and kept (L40), in [0, 1);
         0 is none.
-    monitor : int
-        Look at all layers before every so many steps (L41); 0 is never.
+    monitor : int or None
+        Look at all layers before every so many steps (L41); None is at the start of epochs, of
+        all at first and of ever fewer, so that there are some dozens; 0 is never.
 
     Raises
     ------
@@ -99,7 +100,7 @@ class Settings:
     schedule: str = "constant"
     ema: float = 0.0
     early_stopping: int = 0
-    monitor: int = 0
+    monitor: int | None = None
 
     def __post_init__(self) -> None:
         rules = [
@@ -117,7 +118,7 @@ class Settings:
             ("dropout", "at least 0 and below 1", 0 <= self.dropout < 1),
             ("ema", "at least 0 (none) and below 1", 0 <= self.ema < 1),
             ("early_stopping", "at least 0 epochs (0 is never)", self.early_stopping >= 0),
-            ("monitor", "at least 0 steps (0 is never)", self.monitor >= 0),
+            ("monitor", "at least 0 steps (0 is never)", (self.monitor or 0) >= 0),
         ]
         choose("optimizer", self.optimizer, OPTIMIZERS)
         choose("init", self.init, INITIALIZERS)
