@@ -27,6 +27,7 @@ ROOMS = (
     "nn",
     "optim",
     "plots",
+    "teach",
     "train",
 )
 COMPILER = ("BranchError", "RecordingError", "compile", "record")
