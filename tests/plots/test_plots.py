@@ -242,8 +242,9 @@ def test_a_surface_has_its_heights_and_paths() -> None:
     paper = plots.surface(heights, (-2, 2), (-1, 1), {"descent": path}, label="loss", title="t")
     axes, bar = paper.axes
     assert np.array_equal(np.stack(axes.lines[0].get_data(), axis=1), path)
-    assert axes.get_legend().get_texts()[0].get_text() == "descent"
-    assert (bar.get_ylabel(), axes.get_xlabel(), axes.get_title("left")) == ("loss", "w₁", "t")
+    assert paper.legends[0].get_texts()[0].get_text() == "descent"
+    assert (bar.get_ylabel(), axes.get_title("left")) == ("loss", "t")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("w₁", "w₂")
     filled = axes.collections[0]
     assert (filled.zmin, filled.zmax) == (1.0, 4.0)
     values = plots.surface(lambda w: tg.Value(w).sum() + 3.0, (-2, 2), (-1, 1), n=5)
@@ -324,21 +325,45 @@ def test_the_v_curve_is_that_of_the_sweep() -> None:
 def test_a_claim_draws_all_kinds_of_series() -> None:
     figure = (
         Figure("t", "x", "y", y_scale="log")
-        .add("line", [1, 2], [3, 4], low=[2, 3], high=[4, 5])
+        .add("line", [1, 2, 3], [3, 4, 5], low=[2, 3, 4], high=[4, 5, 6])
         .add("cloud", [1, 2], [5, 6], style="points")
         .add("bars", [1, 2], [7, 8], style="bars")
     )
     outcome = Outcome([Check("x", 0.0, below(1.0))], figure=figure)
-    axes = plots.claim(outcome).axes[0]
-    assert axes.lines[0].get_ydata().tolist() == [3, 4]
+    paper = plots.claim(outcome)
+    axes = paper.axes[0]
+    assert axes.lines[0].get_ydata().tolist() == [3, 4, 5]
     assert [bar.get_height() for bar in axes.patches] == [7, 8]
     clouds = [np.asarray(c.get_offsets()).tolist() for c in axes.collections[1:]]
     assert clouds == [[[1, 5], [2, 6]]]
     labels = (axes.get_title("left"), axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale())
     assert labels == ("t", "x", "y", "log")
-    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["cloud", "bars"]
+    assert [t.get_text() for t in paper.legends[0].get_texts()] == ["cloud", "bars"]
     assert "line" in texts(plots.claim(figure))
     assert plots.claim(figure, title="mine").axes[0].get_title("left") == "mine"
+
+
+def test_a_line_among_clouds_has_no_ends_and_does_not_set_the_limits() -> None:
+    figure = (
+        Figure("t", "x₁", "x₂")
+        .add("cloud", [0, 1, 2], [0.0, 1.0, 0.5], style="points")
+        .add("hyperplane", [-1, 3], [-90.0, 90.0])
+    )
+    paper = plots.claim(figure)
+    assert paper.axes[0].get_ylim() == pytest.approx((-0.1, 1.1))
+    assert [t.get_text() for t in paper.legends[0].get_texts()] == ["cloud", "hyperplane"]
+    assert texts(paper) == []
+
+
+def test_a_curve_that_leaves_the_view_has_its_label_where_it_is_seen_last() -> None:
+    figure = Figure("t", "x", "y", y_scale="log").add("stays", [0, 1, 2, 3], [1.0, 1, 1, 1])
+    paper = plots.claim(figure.add("is 0 in the end", [0, 1, 2, 3], [1.0, 0.1, 0.0, 0.0]))
+    named = {text.get_text(): text for text in paper.axes[0].texts}
+    assert set(named) == {"stays", "is 0 in the end"}
+    across, up = named["is 0 in the end"].xy
+    assert across < 0.5
+    assert 0 <= up <= 1
+    assert paper.axes[0].get_position().x1 < 0.97  # room was made for the label
 
 
 def test_a_claim_over_surfaces_has_a_panel_for_each() -> None:

@@ -67,9 +67,12 @@ def claim(outcome: Any, *, theme: ThemeName = "light", title: str | None = None)
                     paper, axes, surface.x, surface.y, np.asarray(surface.z, dtype=float),
                     surface.scale, surface.label, surface.levels,
                 )  # fmt: skip
-            _draw(paper, axes, figure, over=surface is not None)
+            legend = _draw(paper, axes, figure, over=surface is not None)
+            _settle(axes, figure, over=surface is not None)
             axes.set_xlabel(figure.x_label)
             axes.set_ylabel(figure.y_label)
+        if legend:
+            paper.key()
         heading = figure.title if title is None else title
         if panels > 1:
             paper.suptitle(heading, x=0.01, ha="left", fontsize=11)
@@ -78,9 +81,11 @@ def claim(outcome: Any, *, theme: ThemeName = "light", title: str | None = None)
     return paper
 
 
-def _draw(paper: Paper, axes: Any, figure: Any, over: bool) -> None:
+def _draw(paper: Paper, axes: Any, figure: Any, over: bool) -> bool:
+    """Draw all series into a panel, and tell whether they need a legend."""
     bars = [s for s in figure.series if s.style == "bars"]
     several = len(figure.series) > 1
+    among_clouds = any(s.style == "points" for s in figure.series)
     legend = False
     clouds = 0
     for number, s in enumerate(figure.series):
@@ -104,12 +109,30 @@ def _draw(paper: Paper, axes: Any, figure: Any, over: bool) -> None:
             draw_path(paper, axes, np.column_stack([s.x, s.y]), s.label, number)
             legend = True
         else:
-            paper.curve(
-                axes, s.x, s.y, s.label if several else "", color,
-                linestyle="-" if number < len(paper.theme.hues) else (0, (4, 1.5)),
-            )  # fmt: skip
-    if legend and (several or over):
-        if over:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
-        else:
-            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+            style = "-" if number < len(paper.theme.hues) else (0, (4, 1.5))
+            endless = among_clouds and len(s.x) == 2
+            line = paper.curve(
+                axes, s.x, s.y, s.label if several and not endless else "", color, linestyle=style
+            )
+            if endless:
+                line.set(label=s.label, marker="")
+                legend = True
+    return legend and (several or over)
+
+
+def _settle(axes: Any, figure: Any, over: bool) -> None:
+    """Choose whole numbers for counts, and limits by what has an extent.
+
+    A line of two points among clouds is one without ends, such as a hyperplane.
+    """
+    if figure.x_scale == "linear" and all(
+        np.array_equal(s.x, np.round(s.x)) for s in figure.series
+    ):
+        axes.locator_params(axis="x", integer=True)
+    bounded = [s for s in figure.series if s.style != "line" or len(s.x) > 2]
+    clouds = any(s.style == "points" for s in figure.series)
+    if clouds and len(bounded) < len(figure.series) and figure.y_scale == "linear" and not over:
+        low = min(float(np.min(s.y)) for s in bounded)
+        high = max(float(np.max(s.y)) for s in bounded)
+        edge = 0.1 * (high - low)
+        axes.set_ylim(low - edge, high + edge)

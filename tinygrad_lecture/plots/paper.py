@@ -95,6 +95,12 @@ class Paper(Figure):
         )
         return note
 
+    def key(self, handles: Sequence[Any] | None = None) -> None:
+        """Put the legend of the first panel below all of them, where it covers nothing."""
+        if handles is None:
+            handles = self.axes[0].get_legend_handles_labels()[0]
+        self.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+
     def relief(self) -> LinearSegmentedColormap:
         """Return the colours of surfaces, from low to high."""
         return LinearSegmentedColormap.from_list("relief", list(self.theme.relief))
@@ -119,16 +125,13 @@ class Paper(Figure):
             ends = [end for end in self._ends if end[0] is axes]
             margin = []
             for _, label, color, x, y in ends:
-                seen = np.flatnonzero(np.isfinite(y) & np.isfinite(x.astype(float)))
-                if not len(seen):
+                end = _end_in_view(axes, x, y)
+                if end is None:
                     continue
-                last = seen[int(np.argmax(x[seen]))]
-                place = axes.transData.transform((x[last], y[last]))
-                across, up = axes.transAxes.inverted().transform(place)
-                if across < EARLY:
-                    self.note(axes, label, x[last], y[last], color=color)
+                if end[0] < EARLY:
+                    self.note(axes, label, *end, color=color, xycoords="axes fraction")
                 else:
-                    margin.append((float(up), label, color, float(across)))
+                    margin.append((end[1], label, color, end[0]))
             self._label_margin(axes, sorted(margin))
         self._ends = []
         for _ in range(2):  # the first layout makes room for the labels, the second is settled
@@ -137,14 +140,14 @@ class Paper(Figure):
 
     def _label_margin(self, axes: Axes, ends: Sequence[tuple[float, str, str, float]]) -> None:
         height = axes.get_window_extent().height / self.dpi * 72  # points
-        places = spread([min(max(end[0], 0.0), 1.0) for end in ends], 11.0 / height)
+        places = spread([end[0] for end in ends], 11.0 / height)
         for (up, label, color, across), place in zip(ends, places, strict=True):
             axes.annotate(
                 label, (across, up), xycoords="axes fraction", xytext=(1.025, place),
                 textcoords="axes fraction", ha="left", va="center", color=color, fontsize=9,
                 annotation_clip=False,
-                arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.5, "alpha": 0.7,
-                            "shrinkA": 0, "shrinkB": 2},
+                arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": color,
+                            "linewidth": 0.5, "alpha": 0.7, "shrinkA": 0, "shrinkB": 2},
             )  # fmt: skip
 
     def draw(self, renderer: Any) -> None:
@@ -196,6 +199,20 @@ class Paper(Figure):
     def _repr_svg_(self) -> str:
         """Show itself in a notebook."""
         return self.svg()
+
+
+def _end_in_view(axes: Axes, x: NDArray[Any], y: NDArray[Any]) -> tuple[float, float] | None:
+    """Return where a curve is seen last, as parts of the axes; None if it is not seen."""
+    if len(x) == 2:  # a straight line may leave the view between its points
+        x, y = np.linspace(x[0], x[1], 201), np.linspace(y[0], y[1], 201)
+    there = np.isfinite(y) & np.isfinite(np.asarray(x, dtype=float))
+    points = axes.transData.transform(np.column_stack([x[there], y[there]]).astype(float))
+    parts = axes.transAxes.inverted().transform(points)
+    parts = parts[((parts > -1e-6) & (parts < 1 + 1e-6)).all(axis=1)]
+    if not len(parts):
+        return None
+    across, up = parts[int(np.argmax(parts[:, 0]))]
+    return float(across), min(max(float(up), 0.0), 1.0)
 
 
 def _number_plainly(axis: Axis) -> None:

@@ -273,7 +273,7 @@ def surface(
         for number, (name, way) in enumerate(ways.items()):
             draw_path(paper, axes, way, name, number)
         if ways:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=min(len(ways), 4))
+            paper.key()
         axes.set(xlabel=x_label, ylabel=y_label)
         if title:
             axes.set_title(title)
