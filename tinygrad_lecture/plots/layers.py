@@ -145,8 +145,9 @@ def _panels(
             if panel == "update_ratio":
                 axes.axhline(RULE, color=paper.theme.faint, linestyle=":", linewidth=1.2)
                 paper.note(
-                    axes, "rule of thumb 10⁻³", 0.01, RULE, xycoords=("axes fraction", "data"),
-                    xytext=(0, 3), fontsize=8, color=paper.theme.faint,
+                    axes, "rule of thumb 10⁻³",
+                    0.99, RULE, xycoords=("axes fraction", "data"),
+                    xytext=(0, 3), ha="right", fontsize=8, color=paper.theme.faint,
                 )  # fmt: skip
         if title:
             paper.suptitle(title, x=0.01, ha="left", fontsize=11)
