@@ -378,6 +378,14 @@ def test_a_claim_over_surfaces_has_a_panel_for_each() -> None:
     assert [axes.get_ylabel() for axes in two.axes] == ["y", "y", "a", "b"]
 
 
+def test_paths_with_nan_between_them_share_a_name_and_have_ends_each() -> None:
+    x, y = [0.0, 0.5, np.nan, 1.5, 2.0], [0.0, 1.0, np.nan, 1.0, 0.0]
+    figure = Figure("t", "x", "y").add_surface("a", [0, 1, 2], [0, 1], np.arange(6.0).reshape(2, 3))
+    lines = plots.claim(figure.add("two", x, y)).axes[0].lines
+    assert np.array_equal(lines[0].get_xdata(), x, equal_nan=True)
+    assert [float(line.get_xdata()[0]) for line in lines[1:]] == [0.0, 0.5, 1.5, 2.0]
+
+
 def test_a_claim_needs_a_figure() -> None:
     with pytest.raises(UsageError, match="this outcome has no figure"):
         plots.claim(Outcome([Check("x", 0.0, below(1.0))]))

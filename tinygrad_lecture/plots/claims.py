@@ -100,7 +100,7 @@ def _draw(paper: Paper, axes: Any, figure: Any, over: bool) -> bool:
         elif s.style == "points":
             axes.scatter(
                 s.x, s.y, s=14 if len(s.x) > MANY else 26, color=color, label=s.label,
-                marker=MARKERS[clouds % len(MARKERS)], zorder=3, linewidths=0.4,
+                marker=MARKERS[clouds % len(MARKERS)], zorder=5 if over else 3, linewidths=0.4,
                 edgecolors=paper.theme.background,
             )  # fmt: skip
             clouds += 1
@@ -125,13 +125,15 @@ def _settle(axes: Any, figure: Any, over: bool) -> None:
 
     A line of two points among clouds is one without ends, such as a hyperplane.
     """
+    if over:
+        return
     if figure.x_scale == "linear" and all(
         np.array_equal(s.x, np.round(s.x)) for s in figure.series
     ):
         axes.locator_params(axis="x", integer=True)
     bounded = [s for s in figure.series if s.style != "line" or len(s.x) > 2]
     clouds = any(s.style == "points" for s in figure.series)
-    if clouds and len(bounded) < len(figure.series) and figure.y_scale == "linear" and not over:
+    if clouds and len(bounded) < len(figure.series) and figure.y_scale == "linear":
         low = min(float(np.min(s.y)) for s in bounded)
         high = max(float(np.max(s.y)) for s in bounded)
         edge = 0.1 * (high - low)

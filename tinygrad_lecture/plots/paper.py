@@ -18,7 +18,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
@@ -100,6 +100,10 @@ class Paper(Figure):
         if handles is None:
             handles = self.axes[0].get_legend_handles_labels()[0]
         self.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+
+    def round_levels(self, low: float, high: float) -> NDArray[Any]:
+        """Return up to 15 round numbers from `low` or below to `high` or above."""
+        return np.asarray(MaxNLocator(14, steps=[1, 2, 5, 10]).tick_values(low, high))
 
     def relief(self) -> LinearSegmentedColormap:
         """Return the colours of surfaces, from low to high."""

@@ -286,8 +286,11 @@ def draw_path(paper: Paper, axes: Any, way: Array, name: str, number: int) -> No
     few = {"marker": ".", "markersize": 4} if len(way) <= 60 else {}
     axes.plot(*way.T, color=color, linewidth=1.4, label=name, zorder=3, **few)
     background = paper.theme.background
-    axes.plot(*way[0], "o", color=color, markerfacecolor=background, markersize=6, zorder=4)
-    axes.plot(*way[-1], "o", color=color, markeredgecolor=background, markersize=7, zorder=4)
+    gaps = np.flatnonzero(~np.isfinite(way).all(axis=1))
+    pieces = [piece[np.isfinite(piece).all(axis=1)] for piece in np.split(way, gaps)]
+    for piece in filter(len, pieces):  # several paths may share a name, with nan between them
+        axes.plot(*piece[0], "o", color=color, markerfacecolor=background, markersize=6, zorder=4)
+        axes.plot(*piece[-1], "o", color=color, markeredgecolor=background, markersize=7, zorder=4)
 
 
 def draw_surface(
@@ -307,7 +310,9 @@ def draw_surface(
     if low == high:
         low, high = low - 0.5, high + 0.5
     # Near a minimum of 0, ever more decades would leave few contours for all the rest.
-    levels = np.geomspace(max(low, high * DECADES), high, 15) if log else np.linspace(low, high, 15)
+    levels = (
+        np.geomspace(max(low, high * DECADES), high, 15) if log else paper.round_levels(low, high)
+    )
     shown = np.ma.masked_invalid(np.maximum(z, levels[0]))
     norm = "log" if log else "linear"
     filled = axes.contourf(xs, ys, shown, levels=levels, cmap=paper.relief(), norm=norm, zorder=0)
@@ -321,7 +326,7 @@ def draw_surface(
             xs, ys, shown, levels=strong, colors=[paper.theme.ink], linewidths=1.4, zorder=2,
             linestyles="solid",
         )  # fmt: skip
-        axes.clabel(lines, fontsize=8, fmt="%g")
+        axes.clabel(lines, fontsize=8, fmt="%.3g")
     bar = paper.colorbar(filled, ax=axes, label=label, ticks=levels[::2], format="%.3g", pad=0.02)
     bar.ax.minorticks_off()
     bar.outline.set_visible(False)
