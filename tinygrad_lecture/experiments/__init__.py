@@ -43,3 +43,4 @@ from .sign_steps import *  # noqa: F403
 from .stack import *  # noqa: F403
 from .stopping import *  # noqa: F403
 from .weight_averages import *  # noqa: F403
+from .xor_surface import *  # noqa: F403

@@ -14,7 +14,7 @@ from ..data.seeding import generator
 from ..engine import square, sum
 from ..nn import functional as F
 from .figure import Figure
-from .outcome import Check, Outcome, above, at_least, at_most, below, equals, near
+from .outcome import Check, Outcome, above, at_least, at_most, below, between, equals, near
 from .registry import claim
 from .stack import Stack
 from .training import generators, logits, network, training_step
@@ -215,9 +215,12 @@ def gates_as_neurons(*, most: int = 8, quick: bool = False, seed: int = 0) -> Ou
     return Outcome(checks)
 
 
-@claim("L05", "XOR as a 2-2-1 net by hand is exact; trained ones get stuck, wider ones do not")
-def xor_net(*, seeds: int = 40, steps: int = 3000, quick: bool = False, seed: int = 0) -> Outcome:
+@claim("L05", "XOR as a 2-2-1 net by hand is exact; trained ones get stuck, wider ones rarely")
+def xor_net(*, seeds: int = 400, steps: int = 3000, quick: bool = False, seed: int = 0) -> Outcome:
     """Train 2-H-1 on XOR from many start weights, by gradient descent with α = 1.
+
+    Of 2000 nets each, 56 % learned it with H = 2, 93 % with 3, 99.7 % with 4, and all with 8, so
+    that the bounds below are several standard deviations away for any seed.
 
     Parameters
     ----------
@@ -236,7 +239,6 @@ def xor_net(*, seeds: int = 40, steps: int = 3000, quick: bool = False, seed: in
     wrong = int(np.sum((logic.xor_net()(X) == 1) != (y == 1)))
     widths = (2, 3, 4, 8)
     shares, losses = [], np.zeros(0)
-    first_ten = False
     for width in widths:
         models: list[nn.Sequential] = [
             network([2, width, 1], nn.Tanh, rng) for rng in generators(seed, seeds)
@@ -246,14 +248,14 @@ def xor_net(*, seeds: int = 40, steps: int = 3000, quick: bool = False, seed: in
         shares.append(float(np.mean(learned)))
         if width == 2:
             losses = np.mean(np.logaddexp(0.0, z) - y * z, axis=1)[~learned]
-            first_ten = bool(learned[:10].any())
     checks = [
         Check("points on which the net by hand is wrong", wrong, equals(0)),
-        Check("share of trained 2-2-1 nets that learn it", shares[0], reference=0.585),
-        Check("one of ten restarts of 2-2-1 learns it", first_ten, equals(True)),
+        Check("share of trained 2-2-1 nets that learn it", shares[0], between(0.35, 0.8), 0.585),
+        Check("chance that one of ten restarts of 2-2-1 learns it", 1.0 - (1.0 - shares[0]) ** 10,
+              at_least(0.98)),
         Check("share of 2-4-1 nets", shares[2], at_least(0.95), 1.0),
         Check("share of 2-8-1 nets", shares[3], at_least(0.95), 1.0),
-    ]
+    ]  # fmt: skip
     if losses.size:
         checks.append(Check("loss of 2-2-1 nets that are stuck", losses, above(0.3), 0.347))
     figure = Figure("trained on XOR", "hidden neurons", "share that learns it")
@@ -423,43 +425,61 @@ def sat_loss(*, formulas: int = 20, quick: bool = False, seed: int = 0) -> Outco
     return Outcome(checks)
 
 
-@claim("L09", "gradient descent solves easy formulas always, and most at the threshold of 4.26")
+@claim("L09", "gradient descent solves nearly all easy formulas, and most at the threshold of 4.26")
 def sat_by_gradient(
-    *, formulas: int = 20, n: int = 16, quick: bool = False, seed: int = 0
+    *, formulas: int = 60, n: int = 20, quick: bool = False, seed: int = 0
 ) -> Outcome:
-    """Solve random 3-SAT by SAT nets with restarts, for ratios of clauses to variables up to 4.26.
+    """Solve random 3-SAT by SAT nets with 20 restarts, for ratios m/n on both sides of 4.26.
+
+    Of the satisfiable formulas that were tried when the bounds were chosen, gradient descent solved
+    all at m/n ≤ 3, and 94 % (of 360) at 4 to 5, where one ratio alone scatters too much.
 
     Parameters
     ----------
     formulas, n : int
         Formulas of each ratio, and their variables.
     quick, seed
-        Eight formulas of each; seed of formulas and start weights.
+        Twelve formulas of each, with a wider bound; seed of formulas and start weights.
 
     Returns
     -------
     Outcome
-        Figure: share of satisfiable formulas that are solved, over m/n.
+        Figure: share of formulas that are satisfiable, for n and 2n variables, and share of the
+        satisfiable ones that are solved, over m/n.
     """
-    formulas = min(formulas, 8) if quick else formulas
-    ratios, shares, tried = (2.0, 3.0, 3.5, 4.26), [], []
+    formulas = min(formulas, 12) if quick else formulas
+    ratios = np.array([2.0, 3.0, 3.5, 4.0, 4.26, 4.5, 5.0, 6.0])
+    satisfiable, solved, of_more = (np.zeros(len(ratios), int) for _ in range(3))
     claimed = 0
-    for ratio in ratios:
-        solved = satisfiable = 0
+    for r, ratio in enumerate(ratios.tolist()):
         for k in range(formulas):
-            cnf = logic.CNF.random_ksat(n, round(ratio * n), seed=1000 * seed + k)
-            truth = logic.solve_by_dpll(cnf).satisfiable
-            answer = logic.solve_by_gradient(cnf, restarts=10, seed=seed)
-            satisfiable += bool(truth)
-            solved += answer.satisfiable is True
+            draw = 1000 * seed + k
+            more = logic.CNF.random_ksat(2 * n, round(ratio * 2 * n), seed=draw)
+            of_more[r] += logic.solve_by_dpll(more).satisfiable is True
+            cnf = logic.CNF.random_ksat(n, round(ratio * n), seed=draw)
+            truth = logic.solve_by_dpll(cnf).satisfiable is True
+            answer = logic.solve_by_gradient(cnf, restarts=20 if truth else 1, seed=seed)
+            satisfiable[r] += truth
+            solved[r] += answer.satisfiable is True
             claimed += answer.satisfiable is False
-        shares.append(solved / max(satisfiable, 1))
-        tried.append(satisfiable)
-    bounds = (equals(1.0), equals(1.0), None, at_least(0.8))
+    easy, hard = ratios <= 3.0, (ratios >= 4.0) & (ratios <= 5.0)
     checks = [
-        Check(f"solved of the satisfiable ones, m/n = {ratio:g}", share, bound, 1.0)
-        for ratio, share, bound in zip(ratios, shares, bounds, strict=True)
-    ]
-    checks.append(Check("formulas said to be unsatisfiable", claimed, equals(0)))
-    figure = Figure("random 3-SAT by gradient", "m/n", "share solved of the satisfiable")
-    return Outcome(checks, figure=figure.add(f"n = {n}", ratios, shares, style="points"))
+        Check("solved of the satisfiable ones, m/n ≤ 3",
+              solved[easy].sum() / satisfiable[easy].sum(), at_least(0.9), 1.0),
+        Check("solved of the satisfiable ones, 4 ≤ m/n ≤ 5",
+              solved[hard].sum() / satisfiable[hard].sum(), at_least(0.6 if quick else 0.8), 0.94),
+        Check(f"satisfiable at m/n = 3, n = {2 * n}", of_more[1] / formulas, at_least(0.8), 1.0),
+        Check(f"satisfiable at m/n = 6, n = {2 * n}", of_more[-1] / formulas, at_most(0.2), 0.0),
+        Check("formulas said to be unsatisfiable", claimed, equals(0)),
+    ]  # fmt: skip
+    figure = Figure("random 3-SAT around m/n = 4.26", "m/n", "share")
+    figure = figure.add(f"satisfiable, n = {n}", ratios, satisfiable / formulas)
+    figure = figure.add(f"satisfiable, n = {2 * n}", ratios, of_more / formulas)
+    some = satisfiable > 0
+    return Outcome(
+        checks,
+        figure=figure.add(
+            f"solved by gradient of the satisfiable, n = {n}", ratios[some],
+            solved[some] / satisfiable[some], style="points",
+        ),
+    )  # fmt: skip
