@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tinygrad_lecture as tg
 from tinygrad_lecture import experiments, logic
 from tinygrad_lecture.experiments import depth
 from tinygrad_lecture.experiments.training import network
 from tinygrad_lecture.experiments.xor_surface import lowest_pass, xor_losses
+from tinygrad_lecture.gradcheck import gradcheck
 from tinygrad_lecture.nn import Tanh
 
 
@@ -78,7 +78,7 @@ def test_losses_of_weights_are_those_of_nets() -> None:
     z = np.stack([net(X).data[:, 0] for net in nets])
     want = np.mean(np.logaddexp(0.0, z) - y * z, axis=1)
     np.testing.assert_allclose(xor_losses(theta), want, rtol=1e-12)
-    assert tg.gradcheck(xor_losses, theta).verdict == "pass"
+    assert gradcheck(xor_losses, theta).verdict == "pass"
 
 
 def test_the_lowest_pass_goes_around_a_hill() -> None:
