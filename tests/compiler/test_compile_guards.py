@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
 import collections
 import copy
 import itertools
 import math
 import random
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -1038,3 +1040,29 @@ def test_draws_of_other_threads_are_not_blamed_on_the_function() -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_what_a_compiled_function_keeps_for_itself_is_not_the_callers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Its code's builtins, for one: in a notebook these hold the shell, which changes all the time.
+    shell: list[int] = []
+    monkeypatch.setattr(builtins, "shell_of_the_notebook", shell, raising=False)
+    inner: Any = tg.compile(lambda x: x * 2.0 + 1.0)
+    assert inner(1.0) == 3.0
+
+    def outer(x: Any) -> Any:
+        sys.modules["builtins"].shell_of_the_notebook.append(1)
+        return inner(x) * 3.0
+
+    assert float(tg.compile(outer)(1.0)) == 9.0
+
+    calls: list[int] = []
+
+    def counted(x: Any) -> Any:
+        calls.append(1)
+        return x * 2.0
+
+    helper: Any = tg.compile(counted)
+    with pytest.raises(tg.RecordingError, match="changes calls"):
+        tg.compile(lambda x: helper(x) + 1.0)(1.0)

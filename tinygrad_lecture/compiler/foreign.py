@@ -46,6 +46,8 @@ class Surroundings:
             if id(x) in seen or isinstance(x, (*PLAIN, Value, types.ModuleType, type)):
                 continue
             seen.add(id(x))
+            if type(x).__module__.startswith(__package__):
+                x = getattr(x, "function", None)  # of a compiled function; the rest is our own
             if isinstance(x, types.CellType):
                 self.cells.append((name, x, _content(x)))
                 stack.append((name, _content(x)))
