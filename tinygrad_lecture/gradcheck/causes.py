@@ -83,7 +83,7 @@ def close(a: Array, b: Array) -> bool:
     return bool(size > 0 and np.all(np.abs(a - b) <= _CLOSE * size))
 
 
-def _ratio(a: Array, b: Array) -> float | None:
+def ratio(a: Array, b: Array) -> float | None:
     """Return c if a = c b for all entries that count, otherwise None."""
     counts = np.abs(b) > 1e-6 * np.max(np.abs(b), initial=0.0)
     if not counts.any():
@@ -139,7 +139,7 @@ def _of_sum(e: Evidence) -> Iterator[str]:
 
 
 def _of_reshape(e: Evidence) -> Iterator[str]:
-    if e.claimed.size == e.point.size:
+    if e.claimed.size == e.point.size and e.claimed.T.shape != e.point.shape:
         same = close(e.at(e.claimed), e.numeric)
         yield f"shape {shape_text(e.claimed.shape)} for {shape_text(e.point.shape)}: reshape" + (
             ", the numbers are right" if same else ""
@@ -191,7 +191,7 @@ def _swap(e: Evidence) -> Iterator[str]:
 
 
 def _factor(e: Evidence) -> Iterator[str]:
-    c = _ratio(e.at(e.claimed), e.numeric)
+    c = ratio(e.at(e.claimed), e.numeric)
     if c is None or c == 0.0:
         return
     sign = "sign, and " if c < 0 else ""
@@ -200,9 +200,9 @@ def _factor(e: Evidence) -> Iterator[str]:
         if c < 0:
             yield "sign: minus the gradient is right"
         return
-    ratio = max(size, 1 / size)
-    n = round(ratio) if ratio < 1e9 else 0
-    if not np.isclose(ratio, n, rtol=_CLOSE):
+    times = max(size, 1 / size)
+    n = round(times) if times < 1e9 else 0
+    if not np.isclose(times, n, rtol=_CLOSE):
         yield f"{sign}factor {size:.6g} in every coordinate"
         return
     if n in e.lengths or n > 2:
@@ -222,7 +222,7 @@ def _addition(e: Evidence) -> Iterator[str]:
     x = e.at(e.point)
     if e.indices.size < 2 or np.ptp(x) == 0:
         return
-    c = _ratio(gap, x)
+    c = ratio(gap, x)
     if c:
         what = "missing" if c < 0 else "one too many"
         yield f"it differs by {c:.4g}·x: the derivative of a term {abs(c) / 2:.4g}·Σx² is {what}"

@@ -1,7 +1,35 @@
-"""Exercises that check themselves."""
+"""Exercises that check themselves, and the grading of a class.
+
+`check_answer` is for a number; `check_forward`, `check_backward`, `check_module` and
+`check_optimizer` compare a student's NumPy code with a reference on seeded cases.  None of them
+raises for what a student wrote: they return a report with points, and a reason in words for each
+point that is missing.  `exercise` has twelve graded exercises, each with a statement and a stub.
+"""
 
 from __future__ import annotations
 
 from .answer import Answer, check_answer
+from .exercise import Exercise
+from .exercises import EXERCISES, exercise
+from .functions import check_backward, check_forward
+from .judge import Mistake
+from .modules import check_module
+from .optimizers import check_optimizer
+from .report import Item, Report
+from .student import Limits
 
-__all__ = ["Answer", "check_answer"]
+__all__ = [
+    "EXERCISES",
+    "Answer",
+    "Exercise",
+    "Item",
+    "Limits",
+    "Mistake",
+    "Report",
+    "check_answer",
+    "check_backward",
+    "check_forward",
+    "check_module",
+    "check_optimizer",
+    "exercise",
+]
