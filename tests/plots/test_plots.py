@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import math
 import subprocess
 import sys
 import threading
@@ -307,8 +308,8 @@ def test_activations_refuse_what_is_none() -> None:
 
 def test_the_v_curve_is_that_of_the_sweep() -> None:
     sweep = tg.gradcheck.sweep_steps(np.exp, 1.0)
-    axes = plots.v_curve(sweep, exact=np.e).axes[0]
-    errors = np.array(sweep.errors_against(np.e))
+    axes = plots.v_curve(sweep, exact=math.e).axes[0]
+    errors = np.array(sweep.errors_against(math.e))
     assert axes.lines[0].get_xdata().tolist() == np.array(sweep.steps)[errors > 0].tolist()
     assert axes.lines[0].get_ydata().tolist() == errors[errors > 0].tolist()
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
