@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
-import numpy as np
-
-from ..engine import Tape, Value, nest
+from ..engine import Tape
 from ..engine import sweep as sweeps
-from ..engine.parts import Part, watch_parts
 from ..engine.value import seed_of
 from ..errors import UsageError
 from .build import build
@@ -24,17 +17,15 @@ from .dot import Look
 from .drawing import Drawing
 from .graph import Graph
 from .program import draw_program, is_program
+from .subject import subject_of
 
 __all__ = ["draw"]
 
-_ROOM = str(Path(__file__).parent)
 CHOICES = {
     "passes": ("both", "forward", "backward"),
     "color": ("kind", "adjoint", "level"),
     "theme": tuple(THEMES),
 }
-LONG = 12
-"""A chain with more levels goes from top to bottom: from left to right it would be too wide."""
 TITLES = {"both": "forward and backward pass", "forward": "forward pass",
           "backward": "backward pass"}  # fmt: skip
 
@@ -132,32 +123,17 @@ def draw(
     options: dict[str, Any] = {
         "depth": depth, "focus": focus, "radius": radius, "limit": limit, "digits": digits
     }  # fmt: skip
-    if isinstance(obj, Tape):
-        graph = build(obj, names=_caller_names(), **options)
-        output = _output_name(graph)
-    elif any(isinstance(item, Value) for item in nest.flatten(obj)[0]):
-        if inputs:
-            raise UsageError("inputs go with a module or function; a Value has been computed")
-        graph = build(Tape(obj), names=_caller_names(), **options)
-        output = _output_name(graph)
-    elif callable(obj):
-        tape, names, parts = run(obj, inputs)
-        with _gone_back(tape):
-            graph = build(tape, names=names, parts=parts, **options)
-        output = getattr(obj, "__name__", type(obj).__name__)
-    else:
-        raise UsageError(
-            "what is drawn must be a Value, a Tape, a module or function with its inputs, or a "
-            f"compiled function; got {type(obj).__name__}"
-        )
-    levels = len({node.level for node in graph})
+    subject = subject_of(obj, inputs)
+    with _gone_back(subject.tape) if subject.called else contextlib.nullcontext():
+        graph = build(subject.tape, names=subject.names, parts=subject.parts, **options)
+    output = subject.called or _output_name(graph)
     return Drawing(
         graph,
         replace(
             look,
             title=title or f"{TITLES[passes]} of {output}",
             legend=_legend(graph, look),
-            down=levels > LONG and len(graph) < 4 * levels,
+            down=graph.long,
         ),
     )
 
@@ -180,82 +156,6 @@ def _check(**chosen: str) -> None:
 def _output_name(graph: Graph) -> str:
     names = [graph[id].label for id in graph.outputs]
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else "the output"
-
-
-# ------------------------------------------------------------------------------------- names
-
-
-def _caller_names() -> dict[int, str]:
-    """Return what the variables of the code that asks for a picture call their Values."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_ROOM):
-        frame = frame.f_back
-    return _named({} if frame is None else frame.f_locals)
-
-
-def _named(variables: Mapping[str, Any]) -> dict[int, str]:
-    names: dict[int, str] = {}
-    for name, x in variables.items():
-        if name.startswith("_") or not name.isidentifier():  # a notebook's last results
-            continue
-        if isinstance(x, Value):
-            names.setdefault(id(x), name)
-        elif type(x) in (list, tuple) and len(x) <= 1000:
-            for k, item in enumerate(x):
-                if isinstance(item, Value):
-                    names.setdefault(id(item), f"{name}[{k}]")
-    return names
-
-
-# -------------------------------------------------------------------------------- functions
-
-
-def run(
-    function: Callable[..., Any], inputs: Iterable[Any]
-) -> tuple[Tape, dict[int, str], list[Part]]:
-    """Run a function once with tracked inputs; return tape, names of Values, calls of modules."""
-    taken = [_tracked(x) for x in inputs]
-    called = getattr(function, "forward", function)
-    try:
-        keys = list(inspect.signature(called).parameters.values())
-    except (TypeError, ValueError):  # a builtin
-        keys = []
-    names: dict[int, str] = {}
-    for k, x in enumerate(taken):
-        one = k < len(keys) and keys[k].kind is not inspect.Parameter.VAR_POSITIONAL
-        names.update(_named({keys[k].name if one else f"x{k}": x}))
-    code = getattr(function, "__code__", None)
-
-    def look(frame: FrameType, event: str, arg: Any) -> None:
-        if event == "return" and frame.f_code is code:
-            for id, name in _named(frame.f_locals).items():
-                names.setdefault(id, name)
-
-    before = sys.getprofile()
-    with watch_parts() as parts:
-        if code is not None:
-            sys.setprofile(look)
-        try:
-            output = function(*taken)
-        finally:
-            if code is not None:
-                sys.setprofile(before)
-    if not any(isinstance(item, Value) for item in nest.flatten(output)[0]):
-        raise UsageError(
-            f"{getattr(function, '__name__', type(function).__name__)} returned no Value, so there "
-            f"is nothing to draw: {type(output).__name__} came"
-        )
-    return Tape(output), names, parts
-
-
-def _tracked(x: Any) -> Any:
-    def track(leaf: Any) -> Any:
-        number = isinstance(leaf, float) or (
-            isinstance(leaf, (np.ndarray, np.floating)) and leaf.dtype.kind == "f"
-        )
-        return Value(leaf) if number else leaf
-
-    return nest.nest_map(track, x)
 
 
 @contextlib.contextmanager
