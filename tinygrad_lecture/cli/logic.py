@@ -17,7 +17,6 @@ from ..logic import (
     DNFNet,
     Separation,
     draw_net,
-    save_drawing,
     separate,
 )  # fmt: skip
 from ..train import Progress
@@ -99,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     if args.train:
         report["training"] = _train(net, function, args.seed)
     if args.draw:
-        save_drawing(draw_net(net, function.names), args.draw)
+        draw_net(net, function.names).save(args.draw)
         report["drawing"] = args.draw
     if args.json:
         print(json.dumps(report))
