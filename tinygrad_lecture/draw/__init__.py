@@ -2,7 +2,8 @@
 
 `draw` is the one call, and the room itself: ``tg.draw(loss)``.  A picture is a `Drawing`; behind it
 is a `Graph`, plain data under stable ids, and DOT text, which `render` lays out with whichever dot
-there is.  The command line is ``tinygrad-lecture graph``.
+there is.  `stepper` is a page that goes through both passes one step at a time.  The command line
+is ``tinygrad-lecture graph``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from .draw import draw
 from .drawing import Drawing
 from .graph import Edge, Graph, Group, Node
 from .layout import render
+from .stepper import Stepper, stepper
 
-__all__ = ["Drawing", "Edge", "Graph", "Group", "Node", "draw", "render"]
+__all__ = ["Drawing", "Edge", "Graph", "Group", "Node", "Stepper", "draw", "render", "stepper"]
 
 
 class _Room(types.ModuleType):

@@ -17,7 +17,7 @@ from .graph import Edge, Graph, Node
 from .labels import formula, number
 from .modules import Modules
 
-__all__ = ["build", "kind_of", "merge"]
+__all__ = ["build", "kind_of", "merge", "rule_of"]
 
 ARITHMETIC = {
     "add", "subtract", "multiply", "divide", "floor_divide", "mod", "negative", "power", "square",
@@ -262,7 +262,7 @@ def _assemble(
                 continue
             source = boxes[j]
             if whole:
-                rule = _rule_of(derivatives, k)
+                rule = rule_of(derivatives, k)
                 edges.append(Edge(f"e{i}_{k}", ids[source], ids[target], k, rule))
             elif source != target:
                 crossing[source, target] += 1
@@ -279,7 +279,7 @@ def _assemble(
     )  # fmt: skip
 
 
-def _rule_of(derivatives: Sequence[Any], k: int) -> Any:
+def rule_of(derivatives: Sequence[Any], k: int) -> Any:
     """Return the local derivative by operand k; a text that has one for each is taken apart."""
     rule = derivatives[k]
     if isinstance(rule, str) and len(each := rule.split(", ")) >= len(derivatives):

@@ -148,6 +148,10 @@ class Graph:
     def __len__(self) -> int:
         return len(self.nodes)
 
+    def __contains__(self, id: object) -> bool:
+        """Return whether there is a node of this id."""
+        return id in self._by_id
+
     def __getitem__(self, id: str) -> Node:
         """Return the node of this id."""
         return self._by_id[id]
