@@ -19,6 +19,7 @@ from ..engine.recording import Cell
 from ..engine.value import Value
 from .expand import expand
 from .foreign import Surroundings
+from .fuse import fuse
 from .lift import lift
 from .pack import pack
 from .path import COMPILED, MISS, Path
@@ -184,7 +185,7 @@ def build(
     times["lift"] = perf_counter()
     if lifted is None:
         return simplify(program, exact=True)
-    lifted = turn(pack(lifted, _alike(recording)))
+    lifted = fuse(turn(pack(lifted, _alike(recording))))
     program = plan(lifted, _updates(recording, lifted))
     times["plan"] = perf_counter()
     return program

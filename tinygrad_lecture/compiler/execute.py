@@ -36,6 +36,9 @@ UFUNCS: dict[str, Any] = {
 }  # fmt: skip
 
 
+ROW = 8192
+
+
 def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:
     """Return a view of a flat memory; offset and strides count elements."""
     if 0 in shape:
@@ -73,6 +76,7 @@ class Executable:
         self.memories: dict[str, Any] = {}
         self.names: dict[str, Any] = {}
         self._known: dict[Any, str] = {}
+        self._rows: dict[Any, Any] = {}
         self.starts = np.array([place.offset for place in program.place], np.int64)
         self._allocate()
         asked: dict[int, list[tuple[Any, bool]]] = {}
@@ -252,10 +256,40 @@ class Executable:
         dtype = self.program.dtype[i]
         if dtype.kind != "f":  # a comparison: of what it compares
             dtype = next((self._dtype(x) for x in args if self._dtype(x) is not None), FLOAT)
-        names = ", ".join(self.operand(x, dtype) for x in args)
         self.names[op] = UFUNCS[op]
-        keyword = "out=" if op in ("maximum", "minimum") else ""
-        return f"{op}({names}, {keyword}{out})"
+        if op not in ("maximum", "minimum"):
+            return f"{op}({', '.join(self.operand(x, dtype) for x in args)}, {out})"
+        rows = self._in_rows(i, args)
+        if rows is not None:
+            return f"{op}({', '.join(self.name(x) for x in rows[:-1])}, out={self.name(rows[-1])})"
+        return f"{op}({', '.join(self.operand(x, dtype) for x in args)}, out={out})"
+
+    def _in_rows(self, i: int, args: Any) -> list[Any] | None:
+        """Return operands and result of an op on a long array and a number, as long rows.
+
+        NumPy's maximum of an array and a number takes three times that of two arrays; so does one
+        with a row of less than 8,192 numbers, the length of its buffers.
+        """
+        size = self.program.size(i)
+        length = next((n for n in range(ROW, 2 * ROW) if size % n == 0), 0)
+        if not length or not any(type(x) is float for x in args):
+            return None
+        found = []
+        for x in args:
+            if type(x) is float:
+                key = ("row", x.hex(), length, self.program.dtype[i])
+                if key not in self._rows:
+                    self._rows[key] = np.full(length, x, self.program.dtype[i])
+                found.append(self._rows[key])
+            elif (
+                type(x) is int
+                and self.program.size(x) == size
+                and self._dtype(x) == self.program.dtype[i]
+            ):
+                found.append(self.array(x).reshape(-1, length))
+            else:
+                return None
+        return [*found, self.array(i).reshape(-1, length)]
 
     def _dtype(self, x: Any) -> Any:
         if type(x) in (int, View):
@@ -353,9 +387,9 @@ class Executable:
         ]
 
     def _dots(self, i: int, args: Any, params: Any, out: str) -> list[str]:
-        self.names["einsum"] = np.einsum
+        self.names["vecdot"] = np.vecdot
         x, y = (self.operand(a) for a in args)
-        return [f"einsum('ij,ij->i', {x}, {y}, out={out})"]
+        return [f"vecdot({x}, {y}, {out})"]
 
     def _call(self, i: int, args: Any, params: Any, out: str) -> list[str]:
         """Run a row of the op table as the engine does, and copy its result."""

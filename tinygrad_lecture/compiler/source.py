@@ -148,7 +148,7 @@ class _Source:
             name = {"sum": "add", "max": "maximum", "min": "minimum"}[op]
             text = f"np.{name}.reduce({args[0]}, {params['axis']}, keepdims={params['keepdims']})"
         elif op == "dots":
-            text = f"np.einsum('ij,ij->i', {args[0]}, {args[1]})"
+            text = f"np.vecdot({args[0]}, {args[1]})"
         elif op == "reduceat":
             text = f"np.add.reduceat({args[0]}, {literal(params['starts'])})"
         elif op == "where":
