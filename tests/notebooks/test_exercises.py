@@ -12,7 +12,7 @@ import pytest
 
 from tinygrad_lecture import teach
 
-COURSE = Path(__file__).parents[2] / "notebooks"
+COURSE = teach.lessons()[0].path.parent
 SOLUTIONS = Path(__file__).parent / "solutions"
 NAMES = sorted(path.stem for path in SOLUTIONS.glob("*.txt"))
 

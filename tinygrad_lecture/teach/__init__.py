@@ -9,6 +9,7 @@ point that is missing.  `exercise` has twelve graded exercises, each with a stat
 from __future__ import annotations
 
 from .answer import Answer, check_answer
+from .course import Lesson, copy_course, lessons
 from .exercise import Exercise
 from .exercises import EXERCISES, exercise
 from .functions import check_backward, check_forward
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "Exercise",
     "Item",
+    "Lesson",
     "Limits",
     "Mistake",
     "Report",
@@ -31,5 +33,7 @@ __all__ = [
     "check_forward",
     "check_module",
     "check_optimizer",
+    "copy_course",
     "exercise",
+    "lessons",
 ]
