@@ -182,11 +182,3 @@ def test_the_dark_theme_has_its_own_background() -> None:
     x = tg.Value(1.0)
     assert 'bgcolor="#16181d"' in draw(x * x, theme="dark").dot()
     assert 'bgcolor="#ffffff"' in draw(x * x).dot()
-
-
-def test_a_long_chain_goes_down_and_not_to_the_right() -> None:
-    y = tg.Value(1.0)
-    for _ in range(20):
-        y = tg.tanh(y)
-    assert "rankdir=TB" in draw(y).dot()
-    assert "rankdir=LR" in picture("x").dot()

@@ -97,6 +97,10 @@ def test_names_come_from_the_value_then_from_variables() -> None:
     assert labels(draw(loss).graph) == ["w", "plain", "xs[1]", "v3", "2", "v4", "loss"]
 
 
+def test_names_come_from_variables_of_the_module_as_well() -> None:
+    assert labels(draw(GLOBAL * 2.0).graph) == ["GLOBAL", "2", "v1"]
+
+
 def test_names_inside_of_a_function_are_its_variables() -> None:
     def f(a: Any, batch: Any) -> Any:
         hidden = a * batch[0]
@@ -136,8 +140,26 @@ def test_a_function_is_gone_back_through_and_no_grad_is_touched() -> None:
 
 
 def test_an_array_output_has_no_backward_pass_of_its_own() -> None:
-    graph = draw(tg.nn.Linear(2, 3), np.ones((4, 2))).graph
-    assert all(node.adjoint is None for node in graph)
+    picture = draw(tg.nn.Linear(2, 3), np.ones((4, 2)))
+    assert all(node.adjoint is None for node in picture.graph)
+    assert "forward pass of Linear, before its backward pass" in picture.dot()
+    assert "∂ not computed: the output is an array of shape 4×3; draw one number" in picture.dot()
+    two = draw(lambda x: (x, 2.0 * x), 1.0)
+    assert "the function returns 2 results, and derivatives are of one number" in two.dot()
+
+
+def test_an_output_of_one_number_is_gone_back_from_whatever_its_shape() -> None:
+    graph = draw(tg.nn.Linear(2, 1, rng=0), np.array([[3.0, 4.0]])).graph
+    node = next(node for node in graph if node.label == "weight")
+    assert node.adjoint.tolist() == [[3.0, 4.0]]
+
+
+def test_rules_on_edges_are_explained() -> None:
+    layer = tg.nn.Linear(2, 1, rng=0)
+    dot = draw(layer, np.array([[3.0, 4.0]])).dot()
+    assert "gᵀ @ x" in dot
+    assert "a rule of g, the ∂ where the edge ends" in dot
+    assert "a rule of g" not in draw(neuron()).dot()
 
 
 def test_integers_stay_labels() -> None:
@@ -160,6 +182,9 @@ def test_formulas_are_written_in_the_notation_of_the_field() -> None:
 
 
 # ----------------------------------------------------------------------------------- boxes
+
+
+GLOBAL = tg.Value(5.0)
 
 
 def mlp_loss(x: Any) -> Any:

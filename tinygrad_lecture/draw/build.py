@@ -282,9 +282,10 @@ def _assemble(
 def rule_of(derivatives: Sequence[Any], k: int) -> Any:
     """Return the local derivative by operand k; a text that has one for each is taken apart."""
     rule = derivatives[k]
-    if isinstance(rule, str) and len(each := rule.split(", ")) >= len(derivatives):
-        return each[k]
-    return rule
+    if not isinstance(rule, str):
+        return rule
+    each = rule.split(", ")
+    return (each[k] if len(each) >= len(derivatives) else rule).replace(".T", "ᵀ")
 
 
 def _adjoint(v: Value) -> Any:

@@ -13,10 +13,15 @@ import numpy as np
 from .colors import THEMES, Theme, scale, writing
 from .graph import KINDS, Edge, Graph, Node
 from .labels import number, shape_text, short, visible
+from .layout import SANS
+from .room import needed, width
 
-__all__ = ["Look", "write_dot"]
+__all__ = ["Look", "box_width", "write_dot"]
 
-FONT = "Arial"
+FONT = SANS
+"""Graphviz knows its widths; DejaVu Sans, which Linux has in its place, has the same."""
+PADDING = 5
+"""Around the text in a box, in points."""
 BAD = "#d55e00"
 """Of adjoints that are inf or nan."""
 
@@ -104,9 +109,9 @@ def _heading(graph: Graph, look: Look) -> str:
     rows = [f"<B>{_html(look.title, 100)}</B>"] if look.title else []
     rows += [f"<FONT {faint}>{_html(text, 160)}</FONT>" for text in (*look.legend, *graph.notes)]
     cells = [
-        f'<TD BGCOLOR="{fill}" STYLE="ROUNDED"><FONT POINT-SIZE="10" COLOR="{text}">'
-        f"{_html(meaning)}</FONT></TD>"
-        for fill, text, meaning in _swatches(graph, look)
+        f'<TD BGCOLOR="{fill}" BORDER="1" COLOR="{border}" STYLE="ROUNDED">'
+        f'<FONT POINT-SIZE="10" COLOR="{text}">{_html(meaning)}</FONT></TD>'
+        for fill, border, text, meaning in _swatches(graph, look)
     ]
     table = [f'<TR><TD ALIGN="LEFT">{row}</TD></TR>' for row in rows]
     if cells:
@@ -119,33 +124,43 @@ def _heading(graph: Graph, look: Look) -> str:
     )
 
 
-def _swatches(graph: Graph, look: Look) -> list[tuple[str, str, str]]:
-    """Return fill, colour of text and meaning of what the colours say."""
+def _swatches(graph: Graph, look: Look) -> list[tuple[str, str, str, str]]:
+    """Return fill, border, colour of text and meaning of what the colours say."""
     colors = look.colors
     if look.color == "kind":
         there = {node.kind for node in graph.nodes}
-        return [(colors.fills[kind], colors.text, kind) for kind in KINDS if kind in there]
+        return [
+            (colors.fills[kind], colors.border(kind), colors.text, kind)
+            for kind in KINDS
+            if kind in there
+        ]
     if look.color == "level":
         ends = (0, max((node.level for node in graph.nodes), default=0))
         return [
-            (fill, writing(fill), f"level {level}")
+            (fill, fill, writing(fill), f"level {level}")
             for level, fill in zip(ends, (scale(0.0), scale(1.0)), strict=True)
         ]
     low, high = _decades(graph)
     found = [
-        (scale(x), writing(scale(x)), f"|∂| = {10 ** (low + x * (high - low)):.2g}")
+        (scale(x), scale(x), writing(scale(x)), f"|∂| = {10 ** (low + x * (high - low)):.2g}")
         for x in (0.0, 0.5, 1.0)
     ]
+    ground = colors.background
     return [
-        *found, (BAD, "#000000", "inf or nan"),
-        (colors.background, colors.text, "dashed: ∂ is exactly 0"),
+        *found, (BAD, BAD, "#000000", "inf or nan"),
+        (ground, ground, colors.text, "dashed: ∂ is exactly 0"),
     ]  # fmt: skip
 
 
-def _html(text: str, longest: int = 48) -> str:
+def escaped(text: str) -> str:
+    """Return text as it stands in a label: each of its characters for itself."""
     # Graphviz takes backslashes for escapes, \N for one, in labels of this kind as well.
-    safe = escape(short(visible(text), longest), quote=True).replace("\\", "\\\\")
+    safe = escape(text, quote=True).replace("\\", "\\\\")
     return safe.replace("  ", " &#160;")  # of several spaces it would keep one
+
+
+def _html(text: str, longest: int = 48) -> str:
+    return escaped(short(visible(text), longest))
 
 
 def _quoted(text: str) -> str:
@@ -155,33 +170,62 @@ def _quoted(text: str) -> str:
     return f'"{inner}"'
 
 
-def _node(node: Node, look: Look, paint: Paint) -> str:
-    colors = look.colors
-    border = colors.border(node.kind)
-    head = _heads(node)
-    rows = [f'<TR><TD COLSPAN="2"><B>{_html(line, 120)}</B></TD></TR>' for line in head]
-    rows += [
-        f'<TR><TD COLSPAN="2"><FONT POINT-SIZE="10">{_html(line)}</FONT></TD></TR>'
-        for line in node.details
-    ]
+class _Line(NamedTuple):
+    """A row of a box: its cells, each with a colour if it is not that of the node."""
+
+    cells: tuple[tuple[str, str], ...]
+    size: int = 12
+    bold: bool = False
+
+    def width(self) -> float:
+        """Return how many points wide it is."""
+        return sum(width(text, self.size, self.bold) + 2 * PADDING for text, _ in self.cells)
+
+    def html(self) -> str:
+        """Return the row of an HTML table with two columns."""
+        across = ' COLSPAN="2"' if len(self.cells) == 1 else ""
+        cells = []
+        for text, color in self.cells:
+            points = needed(text, self.size, self.bold)
+            room = f' WIDTH="{points + 2 * PADDING}"' if points else ""
+            cells.append(f"<TD{across}{room}>{self._font(escaped(text), color)}</TD>")
+        return f"<TR>{''.join(cells)}</TR>"
+
+    def _font(self, text: str, color: str) -> str:
+        if self.bold:
+            text = f"<B>{text}</B>"
+        style = (f' POINT-SIZE="{self.size}"' if self.size != 12 else "") + (
+            f' COLOR="{color}"' if color else ""
+        )
+        return f"<FONT{style}>{text}</FONT>" if style else text
+
+
+def _lines(node: Node, look: Look, adjoint: str = "") -> list[_Line]:
+    """Return what is written in a box."""
+    lines = [_Line(((line, ""),), bold=True) for line in _heads(node)]
+    lines += [_Line(((short(visible(line), 96), ""),), size=10) for line in node.details]
     cells = []
     if look.passes != "backward" and node.primal is not None:
-        cells.append(_html(number(node.primal, look.digits)))
+        cells.append((number(node.primal, look.digits), ""))
     if look.passes != "forward" and node.kind not in ("constant", "module", "instruction"):
-        cells.append(
-            f'<FONT COLOR="{paint.adjoint}">∂ {_html(number(node.adjoint, look.digits))}</FONT>'
-        )
-    if len(cells) == 1:
-        rows.append(f'<TR><TD COLSPAN="2">{cells[0]}</TD></TR>')
-    elif cells:
-        rows.append(f"<TR>{''.join(f'<TD>{cell}</TD>' for cell in cells)}</TR>")
+        cells.append((f"∂ {number(node.adjoint, look.digits)}", adjoint))
+    return [*lines, _Line(tuple(cells))] if cells else lines
+
+
+def box_width(node: Node, look: Look) -> float:
+    """Return how many points wide the box of a node is, about."""
+    return max((line.width() for line in _lines(node, look)), default=0.0)
+
+
+def _node(node: Node, look: Look, paint: Paint) -> str:
+    rows = "".join(line.html() for line in _lines(node, look, paint.adjoint))
     styles = ["ROUNDED"] if node.kind in ("parameter", "input", "constant") else []
     styles += ["DASHED"] if paint.dashed else []
     style = f' STYLE="{",".join(styles)}"' if styles else ""
-    width = 3 if node.kind in ("parameter", "module") else 1
+    thick = 3 if node.kind in ("parameter", "module") else 1
     label = (
-        f'<TABLE BORDER="{width}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3"{style} '
-        f'BGCOLOR="{paint.fill}" COLOR="{border}">{"".join(rows)}</TABLE>'
+        f'<TABLE BORDER="{thick}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="{PADDING}"{style} '
+        f'BGCOLOR="{paint.fill}" COLOR="{look.colors.border(node.kind)}">{rows}</TABLE>'
     )
     return (
         f'{node.id} [id="{node.id}", tooltip={_quoted(_told(node))}, fontcolor="{paint.text}", '
@@ -202,7 +246,7 @@ def _heads(node: Node) -> list[str]:
 def _told(node: Node) -> str:
     kind = "" if node.kind in ("module", "instruction") else f" ({node.kind})"
     formula = f" = {node.formula}" if node.formula else ""
-    return f"{node.label}{formula}{kind}"
+    return "; ".join([f"{node.label}{formula}{kind}", *node.details])
 
 
 def _edge(edge: Edge, look: Look) -> str:

@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+
 from ..engine import Tape
 from ..engine import sweep as sweeps
 from ..engine.value import seed_of
 from ..errors import UsageError
 from .build import build
 from .colors import THEMES
-from .dot import Look
+from .dot import Look, box_width
 from .drawing import Drawing
 from .graph import Graph
+from .labels import shape_text
 from .program import draw_program, is_program
+from .room import goes_down
 from .subject import subject_of
 
 __all__ = ["draw"]
@@ -26,8 +30,15 @@ CHOICES = {
     "color": ("kind", "adjoint", "level"),
     "theme": tuple(THEMES),
 }
-TITLES = {"both": "forward and backward pass", "forward": "forward pass",
-          "backward": "backward pass"}  # fmt: skip
+TITLES = {
+    ("both", True): "forward and backward pass of {}",
+    ("both", False): "forward pass of {}, before its backward pass",
+    ("forward", True): "forward pass of {}", ("forward", False): "forward pass of {}",
+    ("backward", True): "backward pass of {}",
+    ("backward", False): "backward pass of {}, not computed",
+}  # fmt: skip
+"""By the passes asked for, and whether there are adjoints."""
+CALL_BACKWARD = "call backward() on the output first"
 
 
 def draw(
@@ -52,8 +63,8 @@ def draw(
     Parameters
     ----------
     obj : Value, nest of Values, Tape, module, function, or compiled function
-        A module or function is run with the inputs, and gone back through if its result is a
-        scalar; no ``.grad`` is touched.  A compiled function, or one of its programs, is drawn as
+        A module or function is run with the inputs, and gone back through if its result is one
+        number; no ``.grad`` is touched.  A compiled function, or one of its programs, is drawn as
         its instructions; with inputs, beside the scalar ops that it was made from.
     *inputs : optional
         For a module or function: floats, and nests of them, are tracked; integers (labels) and
@@ -127,24 +138,26 @@ def draw(
     with _gone_back(subject.tape) if subject.called else contextlib.nullcontext():
         graph = build(subject.tape, names=subject.names, parts=subject.parts, **options)
     output = subject.called or _output_name(graph)
+    missing = _why_not(subject.tape) if subject.called else CALL_BACKWARD
+    back = any(node.adjoint is not None for node in graph)
     return Drawing(
         graph,
         replace(
             look,
-            title=title or f"{TITLES[passes]} of {output}",
-            legend=_legend(graph, look),
-            down=graph.long,
+            title=title or TITLES[passes, back].format(output),
+            legend=() if passes == "forward" else _legend(graph, back, missing),
+            down=goes_down(graph, [box_width(node, look) for node in graph]),
         ),
     )
 
 
-def _legend(graph: Graph, look: Look) -> tuple[str, ...]:
-    back = any(node.adjoint is not None for node in graph)
-    if look.passes == "forward":
-        return ()
+def _legend(graph: Graph, back: bool, missing: str) -> tuple[str, ...]:
     if not back:
-        return ("∂ not computed: call backward() on the output first",)
-    return ("∂: derivative of the output by this node; on an edge: local derivative",)
+        return (f"∂ not computed: {missing}",)
+    told = "∂: derivative of the output by this node; on an edge: local derivative"
+    if any(isinstance(edge.derivative, str) for edge in graph.edges):
+        told += ", as a rule of g, the ∂ where the edge ends, for ops on whole arrays"
+    return (told,)
 
 
 def _check(**chosen: str) -> None:
@@ -158,15 +171,24 @@ def _output_name(graph: Graph) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "") if names else "the output"
 
 
+def _why_not(tape: Tape) -> str:
+    """Say why a function has no derivative of its output."""
+    if len(tape.roots) > 1:
+        return f"the function returns {len(tape.roots)} results, and derivatives are of one number"
+    shape = shape_text(tape.roots[0].shape)
+    return f"the output is an array of shape {shape}; draw one number of it, such as its sum"
+
+
 @contextlib.contextmanager
 def _gone_back(tape: Tape) -> Iterator[None]:
-    """Show the adjoints of a scalar output inside the block; put every ``.grad`` back after it."""
+    """Show the adjoints of an output of one number inside the block; then restore all ``.grad``."""
     before = [(v, v._grad) for v in tape.values]
     for v in tape.values:
         v._grad = None
     try:
-        if len(tape.roots) == 1 and tape.roots[0].ndim == 0:
-            sweeps.backward(tape.roots[0], seed_of(tape.roots[0], None))
+        if len(tape.roots) == 1 and tape.roots[0].size == 1:
+            root = tape.roots[0]
+            sweeps.backward(root, seed_of(root, np.ones(root.shape) if root.ndim else None))
         yield
     finally:
         for v, grad in before:

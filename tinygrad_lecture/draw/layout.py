@@ -18,6 +18,9 @@ TEXT = (".dot", ".gv")
 FORMATS = ("svg", "png", "pdf")
 PORT = "graphviz-pure"
 SECONDS = 120.0
+SANS = "Verdana"
+FALLBACK = f"{SANS},DejaVu Sans,sans-serif"
+PORT_SANS = "Arial"
 INSTALL = 'pip install "tinygrad_lecture[viz]"'
 
 
@@ -71,6 +74,8 @@ def render(dot: str, format: str = "svg") -> bytes:
             f"a {format} picture needs the program dot or its port graphviz-pure: {INSTALL}; "
             "DOT text needs nothing"
         )
+    if format == "png" and PORT in program:  # it draws in fonts of its own, by other names
+        dot = dot.replace(f'fontname="{SANS}"', f'fontname="{PORT_SANS}"')
     # Optional, so it is imported here.  `graphviz.pipe` knows only a dot on the PATH.
     backend = importlib.import_module("graphviz.backend.execute")
     try:
@@ -88,6 +93,9 @@ def render(dot: str, format: str = "svg") -> bytes:
         hint = f"; {PORT} makes no PDF" if format == "pdf" and PORT in program else ""
         raise UsageError(f"{program} could not make the {format} picture{hint}: {said}") from None
     picture: bytes = done.stdout
+    if format == "svg":
+        family = 'font-family="{}"'.format
+        picture = picture.replace(family(SANS).encode(), family(FALLBACK).encode())
     return picture
 
 

@@ -70,7 +70,7 @@ def _caller_names() -> dict[int, str]:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_ROOM):
         frame = frame.f_back
-    return _named({} if frame is None else frame.f_locals)
+    return {} if frame is None else _named(frame.f_globals) | _named(frame.f_locals)
 
 
 def _named(variables: Mapping[str, Any]) -> dict[int, str]:
