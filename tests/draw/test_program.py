@@ -79,7 +79,7 @@ def test_small_scalar_graphs_are_drawn_row_by_row() -> None:
     f = tg.compile(lambda w, x: tg.tanh(w * x + 1.0))
     graph = draw(f, 2.0, 1.0).graph
     assert [n.formula for n in graph if n.id.startswith("s") and n.formula] == [
-        "s1 · s2",
+        "w · x",
         "s3 + 1",
         "tanh(s4)",
     ]
@@ -104,3 +104,41 @@ def test_before_the_first_call_the_error_says_what_to_do() -> None:
     step(X)
     with pytest.raises(UsageError, match="inputs go with the compiled function"):
         draw(step.program, X)
+
+
+def test_what_goes_in_and_out_is_named() -> None:
+    step, _, X = training_step()
+    graph = draw(step, X).graph
+    compiled = [n for n in graph if n.id.startswith("r")]
+    parts = [n for n in compiled if n.op == "inputs"]
+    assert {n.label for n in parts} == {
+        "[w0, w1]", "b", "[w0, w1, …, b]", "[w0, w1, w2, w3]", "lr",
+    }  # fmt: skip
+    assert {n.kind for n in parts if n.label != "lr"} == {"parameter"}
+    assert {n.kind for n in parts if n.label == "lr"} == {"input"}
+    formulas = {n.formula for n in compiled}
+    first = next(n for n in compiled if n.op == "matmul")
+    assert first.formula == "[w0, w1] @ Xᵀ"
+    assert any(text.startswith("[w0, w1] − r") for text in formulas)  # the step of SGD
+    told = [line for n in compiled for line in n.details if line.startswith("gives ")]
+    assert "gives new [w0, w1]" in told
+    assert "gives new [w0.grad, w1.grad]" in told
+    assert sum("the result" in line for line in told) == 1
+    read = {e.source for e in graph.edges} - {e.target for e in graph.edges}
+    assert {n.id for n in parts} <= read
+
+
+def test_arguments_are_named_by_the_signature_and_nests_by_place() -> None:
+    f = tg.compile(lambda pair, *rest: pair[0] * pair[1] + rest[0])
+    graph = draw(f, [2.0, 3.0], 4.0).graph
+    assert [n.label for n in graph if n.id.startswith("s") and n.op == "input"] == [
+        "pair[0]", "pair[1]", "s2",
+    ]  # fmt: skip
+
+
+def test_names_of_parameters_are_shown_literally() -> None:
+    w = tg.Value(2.0, name="</TD>\\N&\n")
+    f = tg.compile(lambda x: tg.tanh(w * x))
+    picture = draw(f, 3.0)
+    assert "&lt;/TD&gt;\\\\N&amp;\\\\n · x" in picture.dot()
+    assert "<svg" in picture.svg()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ ARITHMETIC = {
     "reciprocal", "abs", "sign", "maximum", "minimum", "clip", "where",
 }  # fmt: skip
 SUMS = {"sum", "mean", "cumsum"}
+
+K = TypeVar("K")
 
 
 def build(
@@ -203,12 +205,10 @@ def _by_module(
     return {i: first[c] if c >= 0 else i for i, c in call.items()}
 
 
-def merge(
-    chosen: list[int], same: Callable[[int], Any], limit: int | None = None
-) -> dict[int, int]:
+def merge(chosen: list[K], same: Callable[[K], Any], limit: int | None = None) -> dict[K, K]:
     """Return for each entry the first one that is the same; nothing if they are too many."""
-    first: dict[Any, int] = {}
-    boxes: dict[int, int] = {}
+    first: dict[Any, K] = {}
+    boxes: dict[K, K] = {}
     for i in chosen:
         boxes[i] = first.setdefault(same(i), i)
         if limit is not None and len(first) > limit:
