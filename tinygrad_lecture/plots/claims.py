@@ -69,6 +69,8 @@ def claim(outcome: Any, *, theme: ThemeName = "light", title: str | None = None)
                 )  # fmt: skip
             legend = _draw(paper, axes, figure, over=surface is not None)
             _settle(axes, figure, over=surface is not None)
+            if panels > 1 and figure.x_scale == "linear":
+                axes.locator_params(axis="x", nbins=5)
             axes.set_xlabel(figure.x_label)
             axes.set_ylabel(figure.y_label)
         if legend:
