@@ -175,6 +175,26 @@ def test_models_values_and_compiled_functions_are_drawn(
         ),
         (["homework.py:fails", "--at", "x=1"], "homework.py:fails raised RuntimeError: no luck"),
         (["homework.py:loss", "--seed", "-1"], "--seed must not be negative, got -1"),
+        (
+            ["--expr", "x*x", "--at", "x=1", "--step-through", "--out", "a.svg"],
+            "--out a.svg: steps are a page, so the ending must be .html",
+        ),
+        (
+            ["--expr", "x*x", "--at", "x=1", "--step-through", "--depth", "1"],
+            "--depth goes without --step-through: steps show all entries",
+        ),
+        (
+            ["--expr", "x*x", "--at", "x=1", "--step-through", "--color", "level"],
+            "--color goes without --step-through",
+        ),
+        (
+            ["--expr", "x*x", "--at", "x=1", "--step-through", "--limit", "1"],
+            "2 entries are more than limit=1 to step through",
+        ),
+        (
+            ["--expr", "x*x", "--at", "x=[1,2]", "--step-through"],
+            "the backward pass starts at one number, and an array of shape (2,) came",
+        ),
     ],
 )
 def test_bad_input_is_one_line(
@@ -194,3 +214,44 @@ def test_without_any_renderer_the_error_says_what_to_install(
     assert 'pip install "tinygrad_lecture[viz]"' in capsys.readouterr().err
     assert not (home / "neuron.svg").exists()
     assert main([*NEURON, "--out", "neuron.dot"]) == 0
+
+
+def test_steps_are_printed_or_become_a_page(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*NEURON, "--step-through"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "step by step: tanh(w*x+b)"
+    assert lines[4] == (
+        " 4  forward   formula v3 = w · x = numbers put in 2 · 1 = value 2; "
+        "local derivative ∂v3/∂w: 1; local derivative ∂v3/∂x: 2"
+    )
+    assert lines[8] == (
+        " 8  backward  incoming adjoint ∂v5/∂v5: 1 × local derivative ∂v5/∂v4: 0.07065 = "
+        "contribution 0.07065; sum before 0 + contribution 0.07065 = "
+        "sum, complete ∂v5/∂v4: 0.07065"
+    )
+    assert main([*NEURON, "--step-through", "--theme", "dark", "--out", "steps.html"]) == 0
+    assert capsys.readouterr().out == "wrote steps.html: 12 steps\n"
+    page = (home / "steps.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<svg" in page
+    assert main([*NEURON, "--step-through", "--json", "--digits", "2"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["head"] for row in document["rows"]][3:] == [
+        "v3 = w · x",
+        "v4 = v3 + b",
+        "v5 = tanh(v4)",
+    ]
+    assert len(document["frames"]) == 12
+
+
+def test_without_any_renderer_steps_are_a_page_with_the_table(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(home))
+    assert main([*NEURON, "--step-through", "--out", "steps.html"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "wrote steps.html: 12 steps\n"
+    assert told.err.startswith("steps.html has the table alone: a picture needs the program dot")
+    page = (home / "steps.html").read_text(encoding="utf-8")
+    assert "<svg" not in page
+    assert "tinygrad_lecture[viz]" in page

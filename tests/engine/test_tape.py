@@ -277,6 +277,14 @@ def test_a_step_is_incoming_times_derivative() -> None:
         assert s.contribution == pytest.approx(s.incoming * s.derivative, rel=1e-15)
 
 
+def test_steps_into_some_entries_are_those_of_all_steps() -> None:
+    x, y = tg.Value(2.0), tg.Value(3.0)
+    tape = tg.Tape(tg.tanh(x * y) + x)
+    some = [(s.target, s.total) for s in tape.steps(into={0, 2})]
+    assert some == [(s.target, s.total) for s in tape.steps() if s.target in (0, 2)]
+    assert len(some) == 3
+
+
 def test_steps_of_a_square_show_both_contributions() -> None:
     x = tg.Value(3.0)
     steps = list(tg.Tape(x * x).steps(seed=2.0))

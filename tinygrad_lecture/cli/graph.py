@@ -1,4 +1,4 @@
-"""``tinygrad-lecture graph``: the picture of a computation with its values and derivatives."""
+"""``tinygrad-lecture graph``: a computation with its derivatives, as a picture or step by step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..draw import draw
+from ..draw import Drawing, Stepper, draw, stepper
 from ..draw.draw import CHOICES
 from ..draw.drawing import ENDINGS
 from ..draw.formula import Formula
@@ -31,7 +31,7 @@ Draw a computation with its values, its derivatives and the local derivatives be
 TARGET is path/to/file.py:name or package.module:name, and names a function of Values, a module (or
 its class: arguments of its constructor go with --at, like those of the call), or a Value.
 Inputs without --shape or --at are numbers, drawn from the seed.
-Without --out, what would be drawn is printed as a table."""
+Without --out, what would be drawn is printed as a table; with --step-through, step by step."""
 
 EPILOG = """\
 examples:
@@ -39,6 +39,7 @@ examples:
   tinygrad-lecture graph homework.py:loss --shape W=3,4 --at x=[1,2,3,4] --out loss.png
   tinygrad-lecture graph homework.py:net --shape x=5,2 --depth 1 --out net.svg
   tinygrad-lecture graph homework.py:loss --color adjoint --theme dark --out loss.html
+  tinygrad-lecture graph --expr "tanh(w*x+b)" --at w=2,x=1,b=0 --step-through --out steps.html
 
 pictures need pip install "tinygrad_lecture[viz]" or Graphviz's dot; .dot and .json need nothing."""
 
@@ -86,9 +87,15 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--title", metavar="TEXT", help="instead of one that names the pass")
     parser.add_argument(
+        "--step-through", action="store_true",
+        help="forward and backward step by step; --out is a page that ends in .html",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", metavar="FILE", help=f"write here, as the ending says: {', '.join(ENDINGS)}"
     )
-    parser.add_argument("--json", action="store_true", help="print the graph as JSON, nothing else")
+    parser.add_argument(
+        "--json", action="store_true", help="print the graph, or the steps, as JSON, nothing else"
+    )
     parser.set_defaults(run=run)
 
 
@@ -102,12 +109,16 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--seed must not be negative, got {args.seed}")
     values = collect([parse_value(part) for text in args.at for part in _split(text)], "--at")
     shapes = collect([parse_shape(text) for text in args.shape], "--shape")
-    if args.out and Path(args.out).suffix.lower() not in (".dot", ".gv", ".json"):
-        _check_renderer(args.out)
-    options = {
-        name: getattr(args, name)
-        for name in ("depth", "radius", "digits", "limit", "title", *CHOICES)
-    }
+    make: Callable[..., Drawing | Stepper] = draw
+    names: tuple[str, ...] = ("radius", "digits", "limit", "title", "theme")
+    if args.step_through:
+        _check_steps(args)
+        make = stepper
+    else:
+        names = (*names, "depth", "passes", "color")
+        if args.out and Path(args.out).suffix.lower() not in (".dot", ".gv", ".json"):
+            _check_renderer(args.out)
+    options = {name: getattr(args, name) for name in names}
     # What the target prints must not mix with ours.
     with contextlib.redirect_stdout(sys.stderr), seeded(args.seed):
         inputs = _Inputs(values, shapes, args.constant, args.seed)
@@ -115,13 +126,18 @@ def run(args: argparse.Namespace) -> int:
             _formula(args.expr, inputs) if args.expr else _target(args.target, inputs)
         )
         inputs.check_used()
-        picture = _run(name, lambda: draw(thing, *given, focus=args.focus, **options))
+        picture = _run(name, lambda: make(thing, *given, focus=args.focus, **options))
     if args.out:
         picture.save(args.out)
     if args.json:
         print(picture.json())
     elif args.out:
-        print(f"wrote {args.out}: {len(picture.graph):,} nodes")
+        many = (
+            f"{len(picture.frames):,} steps"
+            if isinstance(picture, Stepper)
+            else f"{len(picture.graph):,} nodes"
+        )
+        print(f"wrote {args.out}: {many}")
     else:
         print(picture)
     return 0
@@ -132,12 +148,26 @@ def _split(text: str) -> list[str]:
     return re.split(r",(?=\s*[^\W\d]\w*\s*=)", text)
 
 
+NEEDED = (
+    'a picture needs the program dot or its port graphviz-pure: pip install "tinygrad_lecture[viz]"'
+)
+
+
 def _check_renderer(out: str) -> None:
     if find_dot() is None:
-        raise UsageError(
-            f"{out}: a picture needs the program dot or its port graphviz-pure: "
-            'pip install "tinygrad_lecture[viz]"; a file that ends in .dot needs nothing'
-        )
+        raise UsageError(f"{out}: {NEEDED}; a file that ends in .dot needs nothing")
+
+
+def _check_steps(args: argparse.Namespace) -> None:
+    """Refuse what steps cannot have; tell when their page will be without a picture."""
+    given = [name for name in ("passes", "color") if getattr(args, name) != CHOICES[name][0]]
+    given += ["depth"] if args.depth is not None else []
+    if given:
+        raise UsageError(f"--{given[0]} goes without --step-through: steps show all entries")
+    if args.out and Path(args.out).suffix.lower() != ".html":
+        raise UsageError(f"--out {args.out}: steps are a page, so the ending must be .html")
+    if args.out and find_dot() is None:
+        print(f"{args.out} has the table alone: {NEEDED}", file=sys.stderr)
 
 
 class _Inputs:

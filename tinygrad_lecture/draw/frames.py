@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..engine import Tape
+from ..engine import Step, Tape
 from ..engine.sweep import operands, parameters, tracked
 from .build import rule_of
 from .graph import Graph
@@ -17,6 +17,7 @@ from .labels import formula, number, shape_text, short, visible
 __all__ = ["Frame", "Term", "frames_of"]
 
 LOCAL, RULE = "local derivative", "rule, with g the adjoint"
+SUM, WHOLE = "sum so far", "sum, complete"
 NAME, FORMULA = 24, 96
 """Longest name in a ∂y/∂x, and longest formula; the graph's tooltips have all of them."""
 FEW, WIDE = 36, 12
@@ -44,8 +45,9 @@ class Term(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        words = (self.sign, self.name, self.of, self.text.replace("\n", ""))
-        return " ".join(word for word in words if word)
+        of = f" {self.of}:" if self.of else ""
+        text = self.text.replace("\n", "")
+        return f"{self.sign} {self.name}{of} {text}".lstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,53 +77,60 @@ class Frame:
 
     def __str__(self) -> str:
         """Return the step in one line."""
-        text = "forward:" if self.target is None else "backward:"
+        text = "forward " if self.target is None else "backward"
         for k, term in enumerate(self.terms):
-            text += f"{';' if k and not term.sign else ''} {term}"
+            text += ("" if term.sign else ";" if k else " ") + f" {term}"
         return text
 
 
-def frames_of(tape: Tape, graph: Graph, names: Mapping[int, str], digits: int) -> Iterator[Frame]:
-    """Yield the steps of both passes that concern the entries of a graph.
+def frames_of(tape: Tape, graph: Graph, names: Mapping[int, str], digits: int) -> list[Frame]:
+    """Return the steps of both passes that concern the entries of a graph.
 
     Parameters
     ----------
     tape : Tape
         With one output.
     graph : Graph
-        Entries of the tape one by one: these are computed, and their adjoints are summed up.
+        Entries of the tape one by one: these are computed, and their adjoints are summed up.  What
+        entries outside of it contribute comes in one step.
     names : mapping of int to str
         From ``id(value)`` to what Values without a name of their own are called.
     digits : int
         Significant digits.
     """
     told = _Told(tape, graph, names, digits)
-    chosen = [i for i in range(len(tape)) if f"e{i}" in graph]
-    for i in chosen:
-        yield Frame(i, told.forward(i))
+    chosen = {int(node.id[1:]): None for node in graph if node.kind != "constant"}
     root = tape.position(tape.roots[0])
-    steps = [step for step in tape.steps() if f"e{step.target}" in graph]
-    if f"e{root}" in graph:
-        yield Frame(root, (Term("", "start", told.by(root), told.all(1.0)),), root, None, 1.0)
-    last = {step.target: k for k, step in enumerate(steps)}
+    frames = [Frame(i, told.forward(i)) for i in chosen]
     totals: dict[int, Any] = {}
-    for k, step in enumerate(steps):
-        before = totals.get(step.target, 0.0)
-        totals[step.target] = step.total
+    outside: dict[int, Any] = {}
+    if root in chosen:
+        totals[root] = 1.0
+        frames.append(Frame(root, told.start(root), root, None, 1.0))
+
+    def gather(*entries: int) -> None:
+        for j in entries:
+            if j in outside:
+                total = outside.pop(j)
+                frames.append(Frame(j, told.outside(j, totals.get(j, 0.0), total), j, None, total))
+                totals[j] = total
+
+    for step in tape.steps(into=chosen):
         i, j = step.entry.number, step.target
-        rule = rule_of(step.entry.derivatives, step.operand)
-        terms = (
-            Term("", "incoming adjoint", told.by(i), told.all(step.incoming)),
-            Term("→", RULE, told.by(j, i), visible(rule))
-            if isinstance(rule, str)
-            else Term("×", LOCAL, told.by(j, i), told.all(rule)),
-            Term("=", "contribution", "", told.all(step.contribution)),
-            Term("", "sum before", "", told.all(before)),
-            Term("+", "contribution", "", told.all(step.contribution)),
-            Term("=", "sum, complete" if last[j] == k else "sum so far", told.by(j),
-                 told.all(step.total)),
-        )  # fmt: skip
-        yield Frame(i, terms, j, step.operand, step.total)
+        if i not in chosen:
+            outside[j] = step.total
+            continue
+        gather(i, j)
+        terms = told.backward(step, totals.get(j, 0.0))
+        frames.append(Frame(i, terms, j, step.operand, step.total))
+        totals[j] = step.total
+    gather(*sorted(outside, reverse=True))
+    last = {frame.target: k for k, frame in enumerate(frames)}
+    for k in last.values():
+        *parts, end = frames[k].terms
+        if end.name == SUM:
+            frames[k] = replace(frames[k], terms=(*parts, end._replace(name=WHOLE)))
+    return frames
 
 
 class _Told:
@@ -175,7 +184,35 @@ class _Told:
         terms.append(Term("=", "value", "", value))
         derivatives = self.tape[i].derivatives
         for k, a in flows.items():
-            rule = rule_of(derivatives, k)
-            name, text = (RULE, visible(rule)) if isinstance(rule, str) else (LOCAL, self.all(rule))
+            name, text = self.derivative(rule_of(derivatives, k))
             terms.append(Term("", name, self.by(self.tape.position(a), i), text))
         return tuple(terms)
+
+    def derivative(self, rule: Any) -> tuple[str, str]:
+        return (RULE, visible(rule)) if isinstance(rule, str) else (LOCAL, self.all(rule))
+
+    def start(self, root: int) -> tuple[Term, ...]:
+        return (Term("", "start", self.by(root), self.all(1.0)),)
+
+    def backward(self, step: Step, before: Any) -> tuple[Term, ...]:
+        i, j = step.entry.number, step.target
+        rule = rule_of(step.entry.derivatives, step.operand)
+        sign, (name, text) = ("→" if isinstance(rule, str) else "×"), self.derivative(rule)
+        contribution = self.all(step.contribution)
+        return (
+            Term("", "incoming adjoint", self.by(i), self.all(step.incoming)),
+            Term(sign, name, self.by(j, i), text),
+            Term("=", "contribution", "", contribution),
+            Term("", "sum before", "", self.all(before)),
+            Term("+", "contribution", "", contribution),
+            Term("=", SUM, self.by(j), self.all(step.total)),
+        )
+
+    def outside(self, j: int, before: Any, total: Any) -> tuple[Term, ...]:
+        with np.errstate(invalid="ignore"):
+            added = total - before
+        return (
+            Term("", "sum before", "", self.all(before)),
+            Term("+", "from entries outside", "", self.all(added)),
+            Term("=", SUM, self.by(j), self.all(total)),
+        )

@@ -101,7 +101,7 @@
       const shown = make("dd", "", term);
       if (sign) make("b", sign, shown);
       make("span", text, shown);
-      said += `${sign ? "" : "."} ${sign} ${name} ${of} ${text}`;
+      said += `${sign ? "" : "."} ${sign} ${name} ${of}${of ? ":" : ""} ${text}`;
     }
     write(byId("status"), step);
     write(byId("said"), said);

@@ -20,6 +20,7 @@ from .graph import Graph, Node
 from .inline import inline
 from .labels import number, shape_text, short, visible
 from .layout import render, write
+from .program import is_program
 from .subject import subject_of
 
 __all__ = ["Stepper", "stepper"]
@@ -53,7 +54,8 @@ def stepper(
     *inputs : optional
         As for `tinygrad_lecture.draw`.
     focus, radius : optional
-        Step only through what is near, as for `tinygrad_lecture.draw`.
+        Step only through what is near, as for `tinygrad_lecture.draw`; what the rest contributes
+        comes in one step.
     digits : int
         Significant digits.
     theme : {"light", "dark"}
@@ -79,15 +81,20 @@ def stepper(
     >>> w, x = tg.Value(3.0, name="w"), tg.Value(2.0, name="x")
     >>> print(tg.draw.stepper((w * x) ** 2, title="a square"))
     a square
-     1  forward: input w 3
-     2  forward: input x 2
-     3  forward: formula v2 = w · x = numbers put in 3 · 2 = value 6; local derivative ∂v2/∂w 2; ...
+    1  forward   input w: 3
+    2  forward   input x: 2
+    3  forward   formula v2 = w · x = numbers put in 3 · 2 = value 6; local derivative ∂v2/...
     """
     if theme not in THEMES:
         raise UsageError(f"theme must be one of {', '.join(THEMES)}; got {theme!r}")
     for name, x in (("digits", digits), ("limit", limit)):
         if not x >= 1:
             raise UsageError(f"{name} must be at least 1, got {x}")
+    if is_program(obj):
+        raise UsageError(
+            "a compiled function has instructions, not entries: step through the function that it "
+            "was made from"
+        )
     subject = subject_of(obj, inputs)
     tape = subject.tape
     if len(tape.roots) != 1 or tape.roots[0].ndim:
@@ -103,7 +110,8 @@ def stepper(
         tape, names=subject.names, parts=subject.parts, focus=focus, radius=radius, limit=limit,
         digits=digits,
     )  # fmt: skip
-    if any(node.id.startswith("m") for node in graph):  # a box of several entries
+    single = [node for node in graph if node.kind != "constant" and node.id.startswith("e")]
+    if len(single) > limit or any(node.id.startswith("m") for node in graph):
         raise UsageError(
             f"radius={radius} around the focus are more than limit={limit} entries to step "
             "through: choose a smaller radius, or set a higher limit"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,13 +190,15 @@ class Tape:
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
 
-    def steps(self, seed: Any = None) -> Iterator[Step]:
+    def steps(self, seed: Any = None, into: Container[int] | None = None) -> Iterator[Step]:
         """Go through the backward pass step by step, without touching any ``.grad``.
 
         Parameters
         ----------
         seed : optional
             As in `Value.backward`; the tape has to have one output.
+        into : container of int, optional
+            Only the steps whose operand is at one of these positions.
 
         Yields
         ------
@@ -220,12 +222,15 @@ class Tape:
             v = self.values[i]
             if v._op is None or v._n not in totals:
                 continue
-            g, entry = totals[v._n], self[i]
+            g, entry = totals[v._n], None
             for k, a in sweep.tracked(v):
                 with np.errstate(all="ignore"):
                     c = sweep.contribution(v, k, g)
-                totals[a._n] = totals[a._n] + c if a._n in totals else c
-                yield Step(entry, g, k, self.position(a), entry.derivatives[k], c, totals[a._n])
+                total = totals[a._n] = totals[a._n] + c if a._n in totals else c
+                to = self.position(a)
+                if into is None or to in into:
+                    entry = entry or self[i]
+                    yield Step(entry, g, k, to, entry.derivatives[k], c, total)
 
     def replay(self, inputs: Mapping[Any, Any] | None = None) -> Any:
         """Run the ops again, one by one, with other data at the leaves.
