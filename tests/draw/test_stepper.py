@@ -111,7 +111,7 @@ def test_rules_and_arrays_are_written_out() -> None:
     (weight,) = [f for f in made.frames if f.target == 0]
     assert [str(term) for term in weight.terms] == [
         "incoming adjoint ∂v4/∂v3: [[1, 1], [1, 1], [1, 1]]",
-        "→ rule, with g the adjoint ∂v3/∂weight: g.T @ x",
+        "→ rule, with g the adjoint ∂v3/∂weight: gᵀ @ x",
         "= contribution [[ 9, 12], [ 9, 12]]",
         "sum before 0",
         "+ contribution [[ 9, 12], [ 9, 12]]",
