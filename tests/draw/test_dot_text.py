@@ -146,6 +146,7 @@ def test_a_notebook_gets_svg_or_dot_text(monkeypatch: pytest.MonkeyPatch) -> Non
     drawn = picture("x")
     bundle = drawn._repr_mimebundle_()
     assert bundle["image/svg+xml"].startswith("<?xml")
+    assert '<svg style="max-width: 100%; height: auto" ' in bundle["image/svg+xml"]
     monkeypatch.setattr(layout, "find_dot", lambda: None)
     bundle = drawn._repr_mimebundle_()
     assert list(bundle) == ["text/plain"]

@@ -126,7 +126,7 @@ def differences(kept: Sequence[Any], now: Sequence[Any], rtol: float) -> list[st
 
 
 def _texts(outputs: Sequence[Any]) -> Iterator[tuple[str, str | None]]:
-    """Kind and text of each output; no text for pictures and for the text that stands for one."""
+    """Kind and text of each output; no text for a picture and for what stands for it as text."""
     for output in outputs:
         if output.output_type == "stream":
             yield output.name, output.text
@@ -134,7 +134,9 @@ def _texts(outputs: Sequence[Any]) -> Iterator[tuple[str, str | None]]:
         if output.output_type == "error":
             yield "error", f"{output.ename}: {output.evalue}"
             continue
-        pictured = any(kind.startswith("image/") for kind in output.data)
+        kinds = output.data.keys()
+        framed = "<iframe" in output.data.get("text/html", "")  # a page of its own
+        pictured = framed or any(kind.startswith("image/") for kind in kinds)
         for kind, text in sorted(output.data.items()):
             yield kind, None if pictured or not kind.startswith("text/") else text
 

@@ -53,14 +53,27 @@ def solved(source: str, solution: str) -> str:
     return ast.unparse(cell)
 
 
-def answers(name: str, solve: bool, monkeypatch: pytest.MonkeyPatch) -> list[teach.Answer]:
+def shown_by(cell: str, space: dict[str, Any]) -> Any:
+    """Run a cell and return the value of its last line, which a notebook shows."""
+    *body, last = ast.parse(cell).body
+    exec(compile(ast.Module(body, []), "cell", "exec"), space)
+    if isinstance(last, ast.Expr):
+        return eval(compile(ast.Expression(last.value), "cell", "eval"), space)
+    exec(compile(ast.Module([last], []), "cell", "exec"), space)
+    return None
+
+
+def answers(
+    name: str, solve: bool, monkeypatch: pytest.MonkeyPatch
+) -> list[teach.Answer | teach.Item]:
     """Run the first cell of a notebook and those of its exercises; return what the checks said."""
-    found: list[teach.Answer] = []
+    found: list[teach.Answer | teach.Item] = []
     check = teach.check_answer
 
     def kept(*args: Any, **options: Any) -> teach.Answer:
-        found.append(check(*args, **options))
-        return found[-1]
+        answer = check(*args, **options)
+        found.append(answer)
+        return answer
 
     monkeypatch.setattr(teach, "check_answer", kept)
     cells, solutions = code_of(name), solutions_of(name)
@@ -70,7 +83,9 @@ def answers(name: str, solve: bool, monkeypatch: pytest.MonkeyPatch) -> list[tea
     exec(cells["setup"], space)
     for id, solution in solutions.items():
         before = len(found)
-        exec(solved(cells[id], solution) if solve else cells[id], space)
+        shown = shown_by(solved(cells[id], solution) if solve else cells[id], space)
+        if isinstance(shown, teach.Report):
+            found += shown.items
         assert len(found) > before, f"{id} checks nothing"
     return found
 

@@ -143,6 +143,8 @@ class Drawing:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return the picture for a notebook; without a dot, DOT text and what is missing."""
         try:
-            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+            fit = '<svg style="max-width: 100%; height: auto" '  # not wider than its cell
+            svg = self.svg().replace("<svg ", fit, 1)
+            return {"image/svg+xml": svg, "text/plain": repr(self)}
         except UsageError as error:
             return {"text/plain": f"{self!r}: {error}\n\n{self.dot()}"}
