@@ -53,11 +53,12 @@ def candidate(
 class BlockedAdam:
     """Adam on one flat array, block by block; g is where the gradients have to be.
 
-    With M = m / (1 − β₁) and V = v / (1 − β₂), PyTorch's formula takes ten calls a block:
-    M ← β₁M + g, V ← β₂V + g², θ ← θ − a·M / (√V + e), where a and e hold both bias corrections.
+    PyTorch's formula takes twelve calls a block; with `scaled` moments, M = m / (1 − β₁) and
+    V = v / (1 − β₂), ten: M ← β₁M + g, V ← β₂V + g², θ ← θ − a·M / (√V + e), where a and e hold
+    both bias corrections.  m and v are then nowhere to be read.
     """
 
-    def __init__(self, shapes: list[tuple[int, ...]], dtype: Any) -> None:
+    def __init__(self, shapes: list[tuple[int, ...]], dtype: Any, *, scaled: bool = True) -> None:
         sizes = [math.prod(s) for s in shapes]
         self.p, self.g, self.m, self.v = flat = np.zeros((4, sum(sizes)), dtype)
         at = [0, *np.cumsum(sizes)]
@@ -68,12 +69,17 @@ class BlockedAdam:
         ends = [(i, min(i + BLOCK, sum(sizes))) for i in range(0, sum(sizes), BLOCK)]
         self.blocks = [(*(a[i:j] for a in flat), scratch[: j - i]) for i, j in ends]
         self.beta1, self.beta2 = np.array(BETA1, dtype), np.array(BETA2, dtype)
+        self.rest1, self.rest2 = np.array(1 - BETA1, dtype), np.array(1 - BETA2, dtype)
+        self.scaled = scaled
         self.rate, self.eps = np.zeros((), dtype), np.zeros((), dtype)
         self.t = 0
 
     def step(self) -> None:
         """Move all parameters."""
         self.t += 1
+        if not self.scaled:
+            self._step_of_moments()
+            return
         c = math.sqrt((1 - BETA2) / (1 - BETA2**self.t))
         self.rate[()] = LR * (1 - BETA1) / ((1 - BETA1**self.t) * c)
         self.eps[()] = EPS / c
@@ -83,6 +89,27 @@ class BlockedAdam:
             multiply(m, beta1, m)
             add(m, g, m)
             multiply(g, g, t)
+            multiply(v, beta2, v)
+            add(v, t, v)
+            sqrt(v, t)
+            add(t, eps, t)
+            divide(m, t, t)
+            multiply(t, rate, t)
+            subtract(p, t, p)
+
+    def _step_of_moments(self) -> None:
+        c = math.sqrt(1 - BETA2**self.t)
+        self.rate[()] = LR * c / (1 - BETA1**self.t)
+        self.eps[()] = EPS * c
+        multiply, add, sqrt, divide, subtract = np.multiply, np.add, np.sqrt, np.divide, np.subtract
+        beta1, beta2, rest1, rest2 = self.beta1, self.beta2, self.rest1, self.rest2
+        rate, eps = self.rate, self.eps
+        for p, g, m, v, t in self.blocks:
+            multiply(g, rest1, t)
+            multiply(m, beta1, m)
+            add(m, t, m)
+            multiply(g, g, t)
+            multiply(t, rest2, t)
             multiply(v, beta2, v)
             add(v, t, v)
             sqrt(v, t)
@@ -142,11 +169,11 @@ class _Norm:
         np.multiply(d, self.scale[:, None], d)
 
 
-def by_hand(norm: bool, dtype: Any) -> Candidate:
+def by_hand(norm: bool, dtype: Any, *, scaled: bool = True) -> Candidate:
     """NumPy with buffers for all results; (features, samples) is how BLAS is fastest."""
     shapes = [p.shape for p in start(norm, dtype)]
     shapes[-2] = shapes[-2][::-1]  # the last weights transposed
-    adam = BlockedAdam(shapes, dtype)
+    adam = BlockedAdam(shapes, dtype, scaled=scaled)
     *_, w3, b3 = adam.parameters
     *_, g3, gb3 = adam.grads
     k = 3 if norm else 2

@@ -34,6 +34,7 @@ import tinygrad_lecture as tg
 from tinygrad_lecture import nn, optim
 
 HAND = "hand numpy, out= buffers, blocked Adam"
+MOMENTS = "the same, with PyTorch's moments"
 
 
 def ours(norm: bool, dtype: Any, *, compiled: bool = True) -> Candidate:
@@ -221,6 +222,7 @@ def peers(norm: bool, dtype: Any) -> dict[str, Peer]:
     return {
         OURS: peer(ours, *COMPILER, *parts, builds=True),
         HAND: peer(by_hand),
+        MOMENTS: peer(by_hand, scaled=False),
         "torch eager, Adam fused": peer(pytorch, "torch", fused=True),
         "torch eager, Adam default": peer(pytorch, "torch"),
         "jax jit whole step": peer(jax_step, "jax", builds=True),

@@ -36,6 +36,7 @@ UFUNCS: dict[str, Any] = {
 }  # fmt: skip
 
 
+LINE = 64
 ROW = 8192
 
 
@@ -158,8 +159,7 @@ class Executable:
             end = offset + max(size, 1)
             old = sizes.get(memory, (0, program.dtype[i]))[0]
             sizes[memory] = (max(old, end), program.dtype[i])
-        for memory, (size, dtype) in sizes.items():
-            self.memories[memory] = _aligned(size, dtype)
+        self.memories = _side_by_side(sizes)
         for i, name in enumerate(program.op):
             if name == "const":
                 self.array(i)[...] = program.params[i]["value"]
@@ -454,8 +454,19 @@ def caller(run: Any, params: dict[str, Any], count: int) -> Callable[..., Any]:
     return lambda *values: run(values[:count], fill(params, values))
 
 
-def _aligned(size: int, dtype: np.dtype[Any]) -> Any:
-    """Return zeroed memory that starts on a cache line."""
-    raw = np.zeros(size * dtype.itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size * dtype.itemsize].view(dtype)
+def _side_by_side(sizes: dict[str, tuple[int, np.dtype[Any]]]) -> dict[str, Any]:
+    """Return zeroed memories of so many elements, each from the start of a cache line on.
+
+    They are one piece: NumPy asks for large pages where it is large, without which an optimizer's
+    pass over parameters and moments takes longer.
+    """
+    starts, end = {}, 0
+    for name, (size, dtype) in sizes.items():
+        starts[name] = end
+        end += -(-size * dtype.itemsize // LINE) * LINE
+    raw = np.zeros(end + LINE, np.uint8)
+    first = -raw.ctypes.data % LINE
+    return {
+        name: raw[first + starts[name] :][: size * dtype.itemsize].view(dtype)
+        for name, (size, dtype) in sizes.items()
+    }

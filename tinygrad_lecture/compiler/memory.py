@@ -181,12 +181,18 @@ class Allocation:
         for run in elementwise_runs(program):
             inside, free, made = set(run), list[int](), 0
             slot: dict[int, int] = {}
+            new = {old: k for k, old in self.over.items() if k in inside}
             for i in run:
                 for x in program.args[i]:  # an op may write over what it reads last
                     if type(x) is int and x in slot and self.last[x] == i:
                         free.append(slot.pop(x))
                 keep = i in self.place or i in self.outputs or i in self.over
                 if keep or self.last[i] not in inside:
+                    continue
+                for x in program.args[i]:  # what is written there later may be prepared there
+                    if x in new and self.last[x] == i and self.last[i] <= new[x]:
+                        self.place[i] = self.place[x]
+                if i in self.place:
                     continue
                 if not free:
                     free.append(made)
