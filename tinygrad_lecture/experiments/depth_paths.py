@@ -51,7 +51,7 @@ def perceptron_path(*, n: int = 60, quick: bool = False, seed: int = 0) -> Outco
         w1, w2, b = fit.trace[at]
         ends = np.array([-3.0, 3.0])
         if abs(w2) > 1e-9:
-            figure = figure.add(f"after {at} mistakes", ends, -(w1 * ends + b) / w2)
+            figure = figure.add(f"after {at} mistake{'s' * (at > 1)}", ends, -(w1 * ends + b) / w2)
     checks = [
         Check("converged", fit.converged, equals(True)),
         Check("θᵀθ* − kγ after k mistakes", nearer, at_least(-1e-9)),
