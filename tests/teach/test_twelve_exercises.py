@@ -56,7 +56,7 @@ def test_nothing_at_all_is_not_done_yet(name: str) -> None:
     assert report.reasons == [f"there is no {exercise(name).entry} yet"]
 
 
-@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("seed", [0, 5, 105, 125])
 @pytest.mark.parametrize(("name", "wrong"), CASES)
 def test_an_error_is_called_by_its_name(name: str, wrong: Wrong, seed: int) -> None:
     report = check(name, wrong_source(name, wrong), seed)

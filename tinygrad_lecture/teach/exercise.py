@@ -15,7 +15,7 @@ from .judge import Mistake, judge
 from .modules import Subject, module_items, pair_of, repeated_item
 from .reference import Case, Reference
 from .report import Item, Report
-from .student import Limits, NotDone, StudentError, run
+from .student import Limits, NotDone, StudentError, begin, run
 
 __all__ = ["Bench", "Exercise", "Layer"]
 
@@ -28,13 +28,13 @@ class Bench:
     ----------
     find : callable
         Returns the class or function that the exercise asks for; raises `StudentError`.
-    limits : Limits or None
-        None for code in another process, which has its own.
+    limits : Limits
+        Of each call.
     seed : int
     """
 
     find: Callable[[], Any]
-    limits: Limits | None
+    limits: Limits
     seed: int
 
     def rng(self, *more: int) -> np.random.Generator:
@@ -99,7 +99,7 @@ class Exercise:
                 raise NotDone(f"there is no {self.entry} yet")
             return held
 
-        return self.examine(Bench(find, limits or Limits(), as_integer(seed)))
+        return self.examine(Bench(find, begin(limits), as_integer(seed)))
 
     def examine(self, bench: Bench, begin_part: Callable[[], None] = lambda: None) -> Report:
         """Run all parts; `begin_part` is called before each."""

@@ -18,7 +18,7 @@ from .cases import examples_like
 from .judge import Mistake, Pair, as_array, judge
 from .reference import Case, reference_for
 from .report import Item, Report
-from .student import Limits, StudentError, run
+from .student import Limits, StudentError, begin, run
 
 __all__ = ["check_backward", "check_forward"]
 
@@ -82,7 +82,7 @@ def check_forward(
     """
     label = name or target_name(student)
     names = parameter_names(reference, len(inputs))
-    limits = limits or Limits()
+    limits = begin(limits)
     written: set[str] = set()
     pairs = []
     for values in examples_like(inputs, cases, seed):
@@ -153,7 +153,7 @@ def check_backward(
     label = name or target_name(student)
     names = parameter_names(reference, len(inputs))
     truth_of = reference_for(reference, names, inputs)
-    limits = limits or Limits()
+    limits = begin(limits)
     rng = np.random.default_rng(seed if isinstance(seed, int) else seed.integers(2**32))
     written: set[str] = set()
     found: dict[str, list[Pair]] = {}

@@ -135,7 +135,7 @@ def as_array(item: Any) -> Array | None:
     if isinstance(item, bool | int | float | np.ndarray | np.generic | list | tuple):
         try:
             array = np.asarray(item)
-        except ValueError:  # rows of different lengths
+        except Exception:  # noqa: BLE001 - rows of different lengths, and any object in a list
             return None
         if array.dtype.kind in "biuf":
             return array.astype(np.float64)

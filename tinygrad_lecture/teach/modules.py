@@ -21,7 +21,7 @@ from .functions import changed, writes
 from .judge import Mistake, Pair, as_array, judge, same
 from .reference import Case, Reference, Truth, reference_for
 from .report import Item, Report
-from .student import Limits, NotDone, StudentError, run
+from .student import Limits, NotDone, StudentError, begin, run
 
 __all__ = ["check_module"]
 
@@ -45,13 +45,13 @@ class Subject:
         ``make(params)`` returns a new object with these parameters.
     find : callable
         ``find(obj, name)`` returns the stored gradient of a parameter, or None.
-    limits : Limits or None
-        None for an object in another process.
+    limits : Limits
+        Of each call.
     """
 
     make: Callable[[dict[str, Array]], Any]
     find: Callable[[Any, str], Any]
-    limits: Limits | None
+    limits: Limits
 
     def run(self, case: Case, grad_output: Any = None, passes: int = 1) -> Run:
         """Run both passes of a new object, `passes` times."""
@@ -217,7 +217,7 @@ def check_module(
       ✓ edge cases, inputs stay as they are, the same again (1 of 1)
     """
     label = name or target_name(student)
-    limits = limits or Limits()
+    limits = begin(limits)
     forward = reference.forward if hasattr(reference, "forward") else reference
     names = parameter_names(forward, len(inputs))
     truth_of = reference_for(reference, names, inputs)

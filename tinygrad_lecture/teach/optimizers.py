@@ -15,9 +15,9 @@ from ..gradcheck.kinds import target_name
 from ..gradcheck.numeric import Array
 from ..optim.optimizer import Optimizer
 from .functions import changed, writes
-from .judge import Mistake, Pair, judge, same
+from .judge import Mistake, Pair, as_array, judge, same
 from .report import Item, Report
-from .student import Limits, NotDone, StudentError, run
+from .student import Limits, NotDone, StudentError, begin, run
 
 __all__ = ["Problem", "check_optimizer"]
 
@@ -140,11 +140,9 @@ def _checked(new: Any, old: Any, method: str) -> Any:
     """Return a new point, which has to look like the old one."""
     if new is None or new is ...:
         raise NotDone(f"{method} returns None" if new is None else "")
-    array = np.asarray(new)
-    if array.dtype.kind not in "fiu" or array.shape != np.shape(old):
-        came = (
-            f"an array of shape {array.shape}" if array.dtype.kind in "fiu" else type(new).__name__
-        )
+    array = as_array(new)
+    if array is None or array.shape != np.shape(old):
+        came = type(new).__name__ if array is None else f"an array of shape {array.shape}"
         raise StudentError(
             f"{method} returned {came}; the new parameters, of shape {np.shape(old)}, are needed"
         )
@@ -227,7 +225,7 @@ def check_optimizer(
       ✓ edge cases, two optimizers, arrays stay as they are (2 of 2)
     """
     label = name or target_name(student)
-    limits = limits or Limits()
+    limits = begin(limits)
     rng = generator(seed)
     tasks = [problem(rng, shape, steps, settings=settings) for shape in ((4,), (2, 3), ())]
     make, right = interface(student), interface(reference)

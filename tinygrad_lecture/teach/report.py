@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -172,8 +171,3 @@ def number(x: float) -> str:
     ('3', '2.5')
     """
     return f"{x:.4g}"
-
-
-def join(name: str, items: Iterable[Item]) -> Report:
-    """Return a report of items."""
-    return Report(name, tuple(items))

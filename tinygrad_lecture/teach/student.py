@@ -18,7 +18,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -52,7 +52,8 @@ class Limits:
     Parameters
     ----------
     seconds : float
-        Time; 0 for no limit.
+        Time; 0 for no limit.  Within one check, once a call ran out of time, the others get a
+        hundredth of it: a loop that never ends does not cost minutes.
     megabytes : float
         Memory beyond what is in use before; 0 for no limit.
 
@@ -64,6 +65,7 @@ class Limits:
 
     seconds: float = 10.0
     megabytes: float = 1024.0
+    _late: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("seconds", "megabytes"):
@@ -74,8 +76,20 @@ class Limits:
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
         """Hold the limits inside of the block, where the system can."""
-        with _alarm(self.seconds), _memory(self.megabytes):
-            yield
+        again = bool(self._late)
+        try:
+            with _alarm(self.seconds / 100 if again else self.seconds), _memory(self.megabytes):
+                yield
+        except TimeUp:
+            self._late.append(True)
+            raise StudentError(
+                "it runs out of time again" if again else slow(self.seconds)
+            ) from None
+
+
+def begin(limits: Limits | None) -> Limits:
+    """Return the limits for one check: as given, or the usual ones; no call was late yet."""
+    return replace(limits or Limits())
 
 
 @contextlib.contextmanager
@@ -119,7 +133,7 @@ def _memory(megabytes: float) -> Iterator[None]:
 
 
 def run(call: Callable[[], Any], limits: Limits | None) -> Any:
-    """Call a student's code; None as limits if it runs in another process, which has its own.
+    """Call a student's code; None as limits is for code of our own.
 
     Raises
     ------
@@ -138,8 +152,6 @@ def run(call: Callable[[], Any], limits: Limits | None) -> Any:
         raise
     except NotImplementedError:
         raise NotDone("not done yet") from None
-    except TimeUp:
-        raise StudentError(slow(limits.seconds)) from None
     except MemoryError as error:
         raise StudentError(_with_line(large(limits.megabytes), error)) from error
     except SystemExit as error:
@@ -170,6 +182,11 @@ def describe(error: BaseException) -> str:
     text = str(error).strip().split("\n")[0]
     if isinstance(error, RecursionError):
         text = "calls go too deep, use a loop"
+    if isinstance(error, EOFError):
+        return _with_line("it waits for input, and there is nobody to type it", error)
+    if isinstance(error, SyntaxError):
+        where = f"line {error.lineno}" + (f": {error.text.strip()}" if error.text else "")
+        return f"it is not valid Python: {error.msg}" + (f" ({where})" if error.lineno else "")
     return _with_line(f"it raises {type(error).__name__}" + (f": {text}" if text else ""), error)
 
 

@@ -6,12 +6,15 @@ import difflib
 
 from ...errors import UsageError
 from ..exercise import Exercise
-from .layers import linear, maxout_, residual, tanh_
+from .adaptive import adam, rmsprop
+from .layers import linear, tanh_
 from .losses import softmax_cross_entropy
+from .maxout import maxout_
+from .momentum import momentum, nesterov
 from .normalization import batch_norm
 from .perceptron import perceptron
+from .residual import residual
 from .reverse import backprop
-from .steps import adam, momentum, nesterov, rmsprop
 
 __all__ = ["EXERCISES", "exercise"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,13 +59,28 @@ def _one_epoch(case: dict[str, Any]) -> Any:
 
 
 def _samples(rng: Rng, n: int, features: int, separable: bool = True) -> dict[str, Any]:
+    """Draw samples from which something is to be learned: no mistake of a student stays hidden.
+
+    Both outputs occur, the second epoch has mistakes as well as the first, and no two updates of
+    `UPDATES` lead the same way.
+    """
+    while True:
+        case = _drawn(rng, n, features, separable)
+        outputs = _output(case["theta"], case["X"])
+        ways = [_path(update, case) for update in (_update, *(u for _, u in UPDATES))]
+        apart = all(not np.allclose(a, b) for a, b in itertools.combinations(ways, 2))
+        if 0 < outputs.sum() < n and apart and _fit(case | {"max_epochs": 2}, last=True)[0]:
+            return case
+
+
+def _drawn(rng: Rng, n: int, features: int, separable: bool) -> dict[str, Any]:
     X = np.c_[rng.normal(size=(n, features)), np.ones(n)]
     plane = rng.normal(size=features + 1)
     y = X @ plane >= 0
     if not separable:  # the same sample, once with each label
         X[1], y[0], y[1] = X[0], True, False
     return {
-        "X": X, "y": y.astype(np.int64), "lr": 0.5,
+        "X": X, "y": y.astype(np.int64), "lr": 0.3,
         "theta": 0.3 * rng.normal(size=features + 1) - plane,  # mistakes of both kinds
         "max_epochs": 200 if separable else 7,
     }  # fmt: skip
@@ -87,6 +103,15 @@ UPDATES: list[tuple[str, Update]] = [
     ("x is missing in the update: each weight moves by its own input",
      lambda t, x, y, lr: t - lr * (_output(t, x) - y)),
     ("the update is there twice", lambda t, x, y, lr: t - 2 * lr * (_output(t, x) - y) * x),
+]  # fmt: skip
+
+
+FITS = [
+    M("the mistakes of the last epoch alone are returned; those of all are asked for",
+      lambda c: _fit(c, last=True)),
+    M("the number of epochs is returned, and that of mistakes is asked for",
+      lambda c: _fit(c, epochs=True)),
+    M("it stops after one epoch: go on until an epoch has no mistake", _one_epoch),
 ]  # fmt: skip
 
 
@@ -117,13 +142,6 @@ def _forward(bench: Bench) -> list[Item]:
 def _learning(bench: Bench) -> list[Item]:
     rng = bench.rng(1)
     steps, fits = [], []
-    fit_mistakes = [
-        M("the mistakes of the last epoch alone are returned; those of all are asked for",
-          lambda c: _fit(c, last=True)),
-        M("the number of epochs is returned, and that of mistakes is asked for",
-          lambda c: _fit(c, epochs=True)),
-        M("it stops after one epoch: go on until an epoch has no mistake", _one_epoch),
-    ]  # fmt: skip
     for shape in ((12, 2), (10, 3)):
         case = _samples(rng, *shape)
 
@@ -146,7 +164,7 @@ def _learning(bench: Bench) -> list[Item]:
     updates = [Mistake(words, lambda c, u=u: _path(u, c)) for words, u in UPDATES]  # type: ignore[misc]
     return [
         judge("learning", "θ after each sample", 3.0, steps, updates),
-        judge("learning", "fit: mistakes, and θ at the end", 2.0, fits, fit_mistakes),
+        judge("learning", "fit: mistakes, and θ at the end", 2.0, fits, FITS),
     ]
 
 
@@ -185,7 +203,8 @@ def _edges(bench: Bench) -> list[Item]:
               [M("Γ(0) = 1: the step is taken at θᵀx ≥ 0, and not only above 0",
                  lambda c: np.zeros(len(c["X"])))]),
         judge("edge cases", "no plane divides the samples: it stops after max_epochs", 1.0,
-              [Pair(bench.call(count), _fit(cycle)[0], cycle)]),
+              [Pair(bench.call(count), _fit(cycle)[0], cycle)],
+              [Mistake(m.words, lambda c, m=m: m.formula(c)[0]) for m in FITS]),  # type: ignore[misc]
         judge("edge cases", "arrays of the caller stay as they are", 1.0, [stays]),
     ]  # fmt: skip
 
