@@ -42,5 +42,6 @@ from .sgd import *  # noqa: F403
 from .sign_steps import *  # noqa: F403
 from .stack import *  # noqa: F403
 from .stopping import *  # noqa: F403
+from .surfaces import *  # noqa: F403
 from .weight_averages import *  # noqa: F403
 from .xor_surface import *  # noqa: F403
