@@ -16,8 +16,6 @@ KINDS = (
     "module", "instruction",
 )  # fmt: skip
 """What a node can be; each has its colour."""
-LONG = 12
-"""A graph of more levels may be a chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +153,6 @@ class Graph:
     def __getitem__(self, id: str) -> Node:
         """Return the node of this id."""
         return self._by_id[id]
-
-    @property
-    def long(self) -> bool:
-        """Whether it is a chain, which goes from top to bottom: else it would be too wide."""
-        levels = len({node.level for node in self.nodes})
-        return levels > LONG and len(self) < 4 * levels
 
     def parents(self, id: str) -> tuple[Node, ...]:
         """Return the operands of a node, in their order."""

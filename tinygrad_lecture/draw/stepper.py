@@ -14,13 +14,14 @@ from typing import Any, Literal
 from ..errors import UsageError
 from .build import build
 from .colors import THEMES
-from .dot import Look, write_dot
+from .dot import Look, box_width, write_dot
 from .frames import Frame, frames_of
 from .graph import Graph, Node
 from .inline import inline
 from .labels import number, shape_text, short, visible
 from .layout import render, write
 from .program import is_program
+from .room import goes_down
 from .subject import subject_of
 
 __all__ = ["Stepper", "stepper"]
@@ -121,10 +122,9 @@ def stepper(
     known = tuple(replace(node, adjoint=totals.get(node.id)) for node in graph)
     root = tape.roots[0]
     name = subject.called or root.name or subject.names.get(id(root)) or f"v{len(tape) - 1}"
-    return Stepper(
-        replace(graph, nodes=known), frames,
-        Look(digits=digits, theme=theme, title=title or f"step by step: {name}", down=graph.long),
-    )  # fmt: skip
+    look = Look(digits=digits, theme=theme, title=title or f"step by step: {name}")
+    down = goes_down(graph, [box_width(node, look) for node in graph])
+    return Stepper(replace(graph, nodes=known), frames, replace(look, down=down))
 
 
 @dataclass(frozen=True)
