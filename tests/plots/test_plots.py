@@ -254,6 +254,18 @@ def test_a_surface_has_its_heights_and_paths() -> None:
     assert plots.surface(np.ones((2, 2)), (0, 1), (0, 1)).png()[1:4] == b"PNG"
 
 
+def test_a_valley_is_on_a_logarithmic_scale_and_a_bowl_is_not() -> None:
+    def rosenbrock(w: Any) -> float:
+        return float((1 - w[0]) ** 2 + 100 * (w[1] - w[0] ** 2) ** 2)
+
+    for f, scale in ((rosenbrock, "log"), (lambda w: w[0] ** 2 + 4 * w[1] ** 2, "linear")):
+        paper = plots.surface(f, (-2, 2), (-1, 3), n=41)
+        assert paper.axes[1].get_yscale() == scale
+    heights = [text.get_text() for text in plots.surface(rosenbrock, (-2, 2), (-1, 3), n=41)
+               .axes[1].get_yticklabels()]  # fmt: skip
+    assert "2,509" in heights
+
+
 def test_a_surface_is_refused_if_it_cannot_be_drawn() -> None:
     flat = np.ones((2, 2))
     cases: list[tuple[str, Callable[[], Any]]] = [
@@ -294,6 +306,21 @@ def test_activations_have_the_derivatives_of_the_engine() -> None:
     assert set(relu[np.isfinite(relu)]) == {0.0, 1.0}
     assert len(plots.activations("Tanh").axes) == 1
     assert len(plots.activations().axes) == 9
+
+
+def test_the_whole_slope_is_in_view_and_only_jumps_are_gaps() -> None:
+    functions = [lambda x: tg.sin(3 * x), lambda x: -2 * x, lambda x: tg.exp(x), lambda x: x**3]
+    paper = plots.activations([*functions, "Hardshrink"])
+    for axes in paper.axes[:2]:
+        slope = axes.lines[-1].get_ydata()
+        low, high = axes.get_ylim()
+        assert low < slope.min()
+        assert slope.max() < high
+    for axes in paper.axes[:4]:
+        assert all(np.isfinite(line.get_ydata()).all() for line in axes.lines[-2:])
+    assert paper.axes[3].get_ylim()[1] == pytest.approx(6.0, abs=0.6)  # not up to 48
+    f, slope = (line.get_ydata() for line in paper.axes[4].lines[-2:])
+    assert np.isnan(f).sum() == np.isnan(slope).sum() == 2
 
 
 def test_activations_refuse_what_is_none() -> None:
@@ -366,6 +393,33 @@ def test_a_curve_that_leaves_the_view_has_its_label_where_it_is_seen_last() -> N
     assert across < 0.5
     assert 0 <= up <= 1
     assert paper.axes[0].get_position().x1 < 0.97  # room was made for the label
+
+
+def test_a_label_at_an_early_end_is_where_no_curve_goes_through() -> None:
+    x = np.geomspace(1, 1000, 200)
+    figure = Figure("t", "x", "y", x_scale="log", y_scale="log")
+    figure = figure.add("a curve with a long name", x[:130], np.exp(-x[:130] / 8))
+    paper = plots.claim(figure.add("another one", x, np.exp(-x / 80)))
+    axes = paper.axes[0]
+    note = next(t for t in axes.texts if t.get_text() == "a curve with a long name")
+    assert note.get_ha() == "right"
+    box = note.get_window_extent()
+    for line in axes.lines:
+        path = line.get_transform().transform_path(line.get_path())
+        assert not path.intersects_bbox(box, False)
+
+
+def test_a_legend_is_not_wider_than_the_paper() -> None:
+    grid = np.linspace(0, 1, 5)
+    figure = Figure("t", "x", "y").add_surface("z", grid, grid, np.outer(grid, grid))
+    for k in range(4):
+        figure = figure.add(f"a name of some length {k}", [0, 1], [k / 4, 1])
+    paper = plots.claim(figure)
+    (legend,) = paper.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= paper.bbox.width
+    assert len(legend.get_texts()) == 4
 
 
 def test_a_claim_over_surfaces_has_a_panel_for_each() -> None:

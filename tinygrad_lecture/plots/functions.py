@@ -23,9 +23,13 @@ __all__ = ["activations", "v_curve"]
 LECTURE = (
     "Sigmoid", "Tanh", "LeCunTanh", "ReLU", "LeakyReLU", "ELU", "Softplus", "Swish", "GELU",
 )  # fmt: skip
-JUMP = 0.1  # a derivative that moves so far from one point to the next has a jump there
+JUMP = 0.1  # a curve that moves so far from one point to the next, and suddenly, has a jump there
+SUDDEN = 5.0  # times as far as from the points beside them
+VIEW = (-2.2, 3.0)  # of f; functions that grow leave it
+STEEPEST = 6.0  # of f′, which is in view as a whole up to here
 AWAY = 5.0  # so far above the errors lie the slopes that they are compared with
 Named = str | Callable[[Any], Any]
+Array = NDArray[np.float64]
 
 
 def activations(
@@ -81,16 +85,14 @@ def activations(
             axes.remove()
         for k, (axes, (name, f)) in enumerate(zip(grid.ravel(), functions, strict=False)):
             y, slope = _with_slope(f, x)
-            gaps = np.flatnonzero(np.abs(np.diff(slope)) > JUMP) + 1
             axes.axhline(0, color=paper.theme.faint, linewidth=0.6)
             axes.axvline(0, color=paper.theme.faint, linewidth=0.6)
-            axes.plot(x, y, color=paper.theme.hue(0), linewidth=1.8, label="f")
+            axes.plot(*_broken(x, y), color=paper.theme.hue(0), linewidth=1.8, label="f")
             axes.plot(
-                np.insert(x, gaps, x[gaps]), np.insert(slope, gaps, np.nan), label="f′",
-                color=paper.theme.hue(1), linestyle=(0, (4, 1.5)),
-            )  # fmt: skip
+                *_broken(x, slope), label="f′", color=paper.theme.hue(1), linestyle=(0, (4, 1.5))
+            )
             axes.set_title(name, fontsize=9.5)
-            axes.set_ylim(max(y.min(), -2.2) - 0.25, min(max(y.max(), slope.max()), 3.0) + 0.25)
+            axes.set_ylim(_window(y, slope))
             if k == 0:
                 axes.legend(loc="upper left", borderpad=0.1)
             if k + columns >= len(functions):
@@ -121,7 +123,7 @@ def _find(name: Named) -> Callable[[Any], Any]:
     return function
 
 
-def _with_slope(f: Callable[[Any], Any], x: NDArray[np.float64]) -> tuple[Any, Any]:
+def _with_slope(f: Callable[[Any], Any], x: Array) -> tuple[Array, Array]:
     at = Value(x)
     y = f(at)
     if np.shape(y) != x.shape:
@@ -131,6 +133,23 @@ def _with_slope(f: Callable[[Any], Any], x: NDArray[np.float64]) -> tuple[Any, A
         )
     y.sum().backward()
     return np.asarray(y.data), np.asarray(at.grad)
+
+
+def _broken(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return a curve with gaps at its jumps."""
+    moves = np.abs(np.diff(y))
+    beside = np.maximum(np.append(moves[1:], 0.0), np.append(0.0, moves[:-1]))
+    gaps = np.flatnonzero((moves > JUMP) & (moves > SUDDEN * beside)) + 1
+    return np.insert(x, gaps, x[gaps]), np.insert(y, gaps, np.nan)
+
+
+def _window(y: Array, slope: Array) -> tuple[float, float]:
+    """Return the limits of a panel: all of f′ is in view, and f where it is not far away."""
+    known, steep = y[np.isfinite(y)], slope[np.isfinite(slope)]
+    low = min(max(known.min(initial=0.0), VIEW[0]), max(steep.min(initial=0.0), -STEEPEST))
+    high = max(min(known.max(initial=0.0), VIEW[1]), min(steep.max(initial=0.0), STEEPEST))
+    edge = 0.05 * (high - low) + 0.05
+    return low - edge, high + edge
 
 
 def v_curve(

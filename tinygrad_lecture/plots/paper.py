@@ -34,6 +34,9 @@ ENDINGS = (".svg", ".png", ".pdf")
 EARLY = 0.8
 """A curve that ends left of this part of the axes has its label at its end, not in the margin."""
 
+BESIDE = ((5, 5), (-5, 5), (-14, 3), (5, -12), (-5, -12))
+"""Points to the right, and up, from the end of a curve at which its label may be."""
+
 
 class Paper(Figure):
     """A Matplotlib figure that belongs to no window and to no global state.
@@ -100,7 +103,11 @@ class Paper(Figure):
         """Put the legend of the first panel below all of them, where it covers nothing."""
         if handles is None:
             handles = self.axes[0].get_legend_handles_labels()[0]
-        self.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+        for columns in range(min(len(handles), 4), 0, -1):  # as many as the paper is wide
+            legend = self.legend(handles=handles, loc="outside lower center", ncols=columns)
+            if columns == 1 or legend.get_window_extent().width <= self.bbox.width:
+                break
+            legend.remove()
 
     def round_levels(self, low: float, high: float) -> NDArray[Any]:
         """Return up to 15 round numbers from `low` or below to `high` or above."""
@@ -126,22 +133,40 @@ class Paper(Figure):
                 if axis.get_scale() == "log" and max(ends_at) < DECADES * min(ends_at):
                     _number_plainly(axis)
         self.draw_without_rendering()  # lays the axes out
+        early = []
         for axes in self.axes:
-            ends = [end for end in self._ends if end[0] is axes]
             margin = []
-            for _, label, color, x, y in ends:
+            for _, label, color, x, y in (end for end in self._ends if end[0] is axes):
                 end = _end_in_view(axes, x, y)
                 if end is None:
                     continue
                 if end[0] < EARLY:
-                    self.note(axes, label, *end, color=color, xycoords="axes fraction")
+                    early.append((axes, label, color, end))
                 else:
                     margin.append((end[1], label, color, end[0]))
             self._label_margin(axes, sorted(margin))
         self._ends = []
         for _ in range(2):  # the first layout makes room for the labels, the second is settled
             self.draw_without_rendering()
+        for place in early:
+            self._label_end(*place)
+        self.draw_without_rendering()
         self.set_layout_engine("none")  # the same places at each drawing
+
+    def _label_end(self, axes: Axes, label: str, color: str, end: tuple[float, float]) -> None:
+        """Write beside the end of a curve, where no curve goes through if there is such a place."""
+        paths = [line.get_transform().transform_path(line.get_path()) for line in axes.lines]
+        for right, up in BESIDE:
+            note = self.note(
+                axes, label, *end, color=color, xycoords="axes fraction", xytext=(right, up),
+                ha="left" if right > 0 else "right",
+            )  # fmt: skip
+            box = note.get_window_extent()
+            inside = box.x0 >= axes.bbox.x0 and box.y0 >= axes.bbox.y0
+            if inside and not any(path.intersects_bbox(box, False) for path in paths):
+                return
+            note.remove()
+        self.note(axes, label, *end, color=color, xycoords="axes fraction")
 
     def _label_margin(self, axes: Axes, ends: Sequence[tuple[float, str, str, float]]) -> None:
         height = axes.get_window_extent().height / self.dpi * 72  # points

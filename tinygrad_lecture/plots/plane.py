@@ -22,6 +22,7 @@ __all__ = ["regions", "surface"]
 
 MARKERS = "os^DvPX*"
 FEW = 16  # hyperplanes that are drawn strong enough to be followed one by one
+DEEP = 100.0  # a tenth of the heights down to 0 so far below the highest asks for a log scale
 DECADES = 1e-4  # of the highest, the lowest contour on a logarithmic scale
 Array = NDArray[Any]
 
@@ -221,7 +222,8 @@ def surface(
     n : int
         Points along each side, for a callable; at least 2.
     scale : {"auto", "linear", "log"}
-        Of the contours: "auto" is "log" for positive values over a factor of 30.
+        Of the contours: "auto" is "log" for positive values over a factor of 30, and for values
+        down to 0 of which a tenth are so far below the highest.
     label, x_label, y_label : str
     theme : {"light", "dark"}
     title : str, optional
@@ -306,7 +308,9 @@ def draw_surface(
         raise UsageError(f'surface: scale must be "auto", "linear" or "log", got {scale!r}')
     if scale == "log" and low <= 0:
         raise UsageError(f"surface {label!r}: a log scale needs positive heights, got {low:g}")
-    log = scale == "log" or (scale == "auto" and 0 < 30 * low < high)
+    # A bowl down to 0 is fine on a linear scale; a valley far below the highest edge is not.
+    deep = 0 < 30 * low < high or (low == 0 and 0 < DEEP * np.quantile(finite, 0.1) < high)
+    log = scale == "log" or (scale == "auto" and deep)
     if low == high:
         low, high = low - 0.5, high + 0.5
     # Near a minimum of 0, ever more decades would leave few contours for all the rest.
@@ -327,9 +331,14 @@ def draw_surface(
             linestyles="solid",
         )  # fmt: skip
         axes.clabel(lines, fontsize=8, fmt="%.3g")
-    bar = paper.colorbar(filled, ax=axes, label=label, ticks=levels[::2], format="%.3g", pad=0.02)
+    bar = paper.colorbar(filled, ax=axes, label=label, ticks=levels[::2], format=_height, pad=0.02)
     bar.ax.minorticks_off()
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2)
     axes.grid(False)
     axes.set(xlim=xs[[0, -1]], ylim=ys[[0, -1]])
+    axes.locator_params(nbins=6)
+
+
+def _height(x: float, _: Any) -> str:
+    return f"{x:,.0f}" if 1e3 <= abs(x) < 1e6 else f"{x:.3g}"
