@@ -14,12 +14,36 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import UsageError
-from . import babysit, claims, conventions, gradcheck, graph, logic, notebooks, sat, search, train
+from . import (
+    babysit,
+    claims,
+    conventions,
+    gradcheck,
+    grade,
+    graph,
+    logic,
+    notebooks,
+    sat,
+    search,
+    train,
+)
 
 __all__ = ["main"]
 
 PROGRAM = "tinygrad-lecture"
-COMMANDS = (train, babysit, search, gradcheck, graph, claims, logic, sat, conventions, notebooks)
+COMMANDS = (
+    train,
+    babysit,
+    search,
+    gradcheck,
+    grade,
+    graph,
+    claims,
+    logic,
+    sat,
+    conventions,
+    notebooks,
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ..data.seeding import Seed, as_integer
 from ..gradcheck.numeric import Array
 from ..gradcheck.parameters import find_gradient
-from .judge import Mistake, judge
+from .judge import Mistake, Pair, judge, known_mistake
 from .modules import Subject, module_items, pair_of, repeated_item
 from .reference import Case, Reference
 from .report import Item, Report
@@ -115,18 +115,15 @@ class Exercise:
         return self.check({}).possible
 
     @property
-    def text(self) -> str:
-        """Statement, points and stub, to be shown."""
+    def task(self) -> str:
+        """Name, statement and points, to be shown."""
         parts = self.check({}).parts
         told = ", ".join(f"{part} {possible:g}" for part, (_, possible) in parts.items())
         ids = ", ".join(self.ids)
-        return (
-            f"{self.name}: {self.title} ({ids})\n\n{self.statement.strip()}\n\n"
-            f"Points: {told}.\n\n{self.stub.strip()}\n"
-        )
+        return f"{self.name}: {self.title} ({ids})\n\n{self.statement.strip()}\n\nPoints: {told}."
 
     def __str__(self) -> str:
-        return self.text
+        return f"{self.task}\n\n{self.stub.strip()}\n"
 
 
 @dataclass(frozen=True)
@@ -211,13 +208,32 @@ class Layer:
                     f"{came} comes out where {np.dtype(edge.dtype)} went in: np.zeros and np.ones "
                     "make float64 without dtype=x.dtype"
                 )
-            pairs = [pair_of(name, subject, case, truth, found) for name in edge.names]
-            items.append(judge("edge cases", edge.check, edge.points, pairs, edge.mistakes))
+            pairs = {name: pair_of(name, subject, case, truth, found) for name in edge.names}
+            items.append(self._edge_item(bench, edge, pairs))
         case = self.cases(bench.rng(2))[-1]
         written = subject.run(case).written
         names = [name for name in self.points if name != "forward"]
         items.append(repeated_item(subject, case, names, self.repeated, written))
         return items
+
+    def _edge_item(self, bench: Bench, edge: Edge, pairs: Mapping[str, Pair]) -> Item:
+        """Return the item of an edge case: right, or its first pair that is not.
+
+        A mistake that is there in all cases is told by the same words as in `passes`.
+        """
+        subject, truth_of = self.subject(bench), Reference(self.reference)
+        for name, pair in pairs.items():
+            item = judge("edge cases", edge.check, edge.points, [pair], edge.mistakes)
+            if item.result == "wrong" and item.reason not in {m.words for m in edge.mistakes}:
+                usual = [
+                    pair_of(name, subject, case, truth_of.truth(case), subject.run(case))
+                    for case in self.cases(bench.rng(0))
+                ]
+                words = known_mistake([*usual, pair], self.mistakes.get(name, ()))
+                item = replace(item, reason=words or item.reason)
+            if item.result != "right":
+                return item
+        return Item("edge cases", edge.check, edge.points)
 
     @property
     def parts(self) -> tuple[Callable[[Bench], list[Item]], ...]:

@@ -82,7 +82,7 @@ def judge(
         if reason:
             known = known_mistake(pairs, mistakes)
             where = f" ({pair.what})" if pair.what and not failed else ""
-            return Item(part, check, points, "wrong", (known or reason) + where)
+            return Item(part, check, points, "wrong", known or reason + where)
     return Item(part, check, points)
 
 

@@ -100,8 +100,13 @@ class Report:
     @property
     def reasons(self) -> list[str]:
         """Why points are missing, each reason once."""
-        told = [item.reason or item.result for item in self.items if item.result != "right"]
-        return list(dict.fromkeys(told))
+        told: dict[str, str] = {}
+        for item in self.items:
+            if item.result != "right":
+                reason = item.reason or item.result
+                # The same cause with the numbers of another case tells nothing new.
+                told.setdefault(reason.split("; yours")[0], reason)
+        return list(told.values())
 
     def __bool__(self) -> bool:
         return all(item.result == "right" for item in self.items)

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import linecache
 import math
+import mmap
 import signal
 import sys
 import threading
@@ -115,12 +116,11 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _memory(megabytes: float) -> Iterator[None]:
-    statm = Path("/proc/self/statm")
-    if not megabytes or not statm.exists():
+    used = in_use()
+    if not megabytes or used is None:
         yield
         return
     resource = importlib.import_module("resource")  # POSIX only
-    used = int(statm.read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = used + int(megabytes * 2**20)
     if soft != resource.RLIM_INFINITY:
@@ -130,6 +130,12 @@ def _memory(megabytes: float) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def in_use() -> int | None:
+    """Return the bytes of memory that this process has been given, where the system tells."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[0]) * mmap.PAGESIZE if statm.exists() else None
 
 
 def run(call: Callable[[], Any], limits: Limits | None) -> Any:

@@ -31,9 +31,13 @@ def _cases(rng: Rng) -> list[Case]:
     return [_case(rng, *shape) for shape in ((5, 3), (4, 4), (6, 2))]
 
 
+def _log_softmax(c: Case, axis: int = 1) -> Any:
+    z = c.inputs["logits"] - c.inputs["logits"].max(axis=axis, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+
+
 def _softmax(c: Case, axis: int = 1) -> Any:
-    e = np.exp(c.inputs["logits"])
-    return e / e.sum(axis=axis, keepdims=True)
+    return np.exp(_log_softmax(c, axis))
 
 
 def _one_hot(c: Case) -> Any:
@@ -43,6 +47,10 @@ def _one_hot(c: Case) -> Any:
 
 def _chosen(c: Case, p: Any) -> Any:
     return p[np.arange(len(p)), c.inputs["labels"]]
+
+
+def _losses(c: Case, axis: int = 1) -> Any:
+    return -_chosen(c, _log_softmax(c, axis))
 
 
 def _gradient(c: Case, axis: int = 1) -> Any:
@@ -57,17 +65,17 @@ CROSS_ENTROPY = Layer(
     {
         "forward": [
             M("the sum over the rows, and the mean is asked for",
-              lambda c: -np.log(_chosen(c, _softmax(c))).sum()),
+              lambda c: _losses(c).sum()),
             M("the mean is missing: one number is needed, not one for each row",
-              lambda c: -np.log(_chosen(c, _softmax(c)))),
-            M("the sign: −log p is the loss", lambda c: np.log(_chosen(c, _softmax(c))).mean()),
+              _losses),
+            M("the sign: −log p is the loss", lambda c: -_losses(c).mean()),
             M("softmax over axis 0 (the batch); over the classes of each row, axis 1, is right",
-              lambda c: -np.log(_chosen(c, _softmax(c, 0))).mean()),
+              lambda c: _losses(c, 0).mean()),
             M("the logarithm is missing: −log p", lambda c: -_chosen(c, _softmax(c)).mean()),
             M("logarithm to base 2, and the natural one is asked for",
-              lambda c: -np.log2(_chosen(c, _softmax(c))).mean()),
+              lambda c: _losses(c).mean() / np.log(2)),
             M("the mean over all N·C numbers, and the mean over the N rows is asked for",
-              lambda c: -np.log(_chosen(c, _softmax(c))).sum() / _softmax(c).size),
+              lambda c: _losses(c).mean() / _softmax(c).shape[1]),
         ],
         "logits": [
             M("the factor 1/N of the mean is missing",

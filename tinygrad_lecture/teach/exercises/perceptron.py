@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,16 @@ def _path(update: Update, case: dict[str, Any]) -> Any:
     return np.array(points)
 
 
-def _fit(case: dict[str, Any], *, last: bool = False, epochs: bool = False) -> Any:
+def _fit(
+    case: dict[str, Any], *, update: Update = _update, last: bool = False, epochs: bool = False
+) -> Any:
     """Mistakes, then θ."""
     theta, total, last_epoch = case["theta"], 0, 0
     for count in range(1, case["max_epochs"] + 1):
         mistakes, last_epoch = 0, count
         for x, y in zip(case["X"], case["y"], strict=True):
             mistakes += int(_output(theta, x) != y)
-            theta = _update(theta, x, float(y), case["lr"])
+            theta = update(theta, x, float(y), case["lr"])
         total = mistakes if last else total + mistakes
         if not mistakes:
             break
@@ -112,6 +115,7 @@ FITS = [
     M("the number of epochs is returned, and that of mistakes is asked for",
       lambda c: _fit(c, epochs=True)),
     M("it stops after one epoch: go on until an epoch has no mistake", _one_epoch),
+    *[Mistake(words, partial(_fit, update=update)) for words, update in UPDATES],
 ]  # fmt: skip
 
 

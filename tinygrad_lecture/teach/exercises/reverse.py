@@ -125,7 +125,7 @@ def _edges(bench: Bench) -> list[Item]:
     x = float(rng.normal())
     square: Entries = [[], [(0, x), (0, x)], [(1, 3.0)]]
     unused: Entries = [[], [], [(0, 2.0)], [(1, 5.0)], [(2, x)]]
-    deep: Entries = [[], *([(k, 1.0)] for k in range(5000))]
+    deep: Entries = [[], *([(k, (2.0, 0.5)[k % 2])] for k in range(5000))]
     return [
         _item(bench, "edge cases", "x·x: one input twice in one entry", 1.0, [square]),
         _item(bench, "edge cases", "entries that the output does not depend on get 0", 1.0,
