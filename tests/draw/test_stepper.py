@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graphs import long_graph
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import Program, on, programs
@@ -265,24 +266,6 @@ def test_the_page_loads_nothing() -> None:
     assert Page(text).links == []
     assert not re.search(r"url\(|@import|fetch\(|https?://", text)
     assert "default-src 'none'" in text
-
-
-def long_graph(entries: int) -> tg.Value:
-    """Return the end of a graph of so many entries, with about as many edges again."""
-    rng = np.random.default_rng(0)
-    values = [tg.Value(float(x), name=f"x{k}") for k, x in enumerate(rng.normal(size=12))]
-    unused = list(values)
-    while len(values) < entries - 1:
-        a, b = unused.pop(0), values[-1 - int(rng.integers(1, 12))]
-        values.append(a * b if len(values) % 3 else a - b)
-        unused.append(values[-1])
-        if len(unused) > entries - len(values):
-            unused.append(unused.pop(0) + unused.pop(0))
-            values.append(unused[-1])
-    while len(unused) > 1:
-        unused.append(unused.pop(0) + unused.pop(0))
-    out: tg.Value = tg.tanh(unused[0])
-    return out
 
 
 def test_300_entries_are_less_than_a_megabyte() -> None:

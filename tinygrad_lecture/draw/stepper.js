@@ -101,7 +101,8 @@
       const shown = make("dd", "", term);
       if (sign) make("b", sign, shown);
       make("span", text, shown);
-      said += `${sign ? "" : "."} ${sign} ${name} ${of}${of ? ":" : ""} ${text}`;
+      const words = [sign, name, of && `${of}:`, text].filter(Boolean).join(" ");
+      said += `${sign ? "" : "."} ${words}`;
     }
     write(byId("status"), step);
     write(byId("said"), said);
@@ -156,7 +157,7 @@
   document.addEventListener("keydown", (event) => {
     const action = keys[event.key];
     const own = event.key === " " ? "button, select" : "input, select"; // these have a use for it
-    if (!action || event.ctrlKey || event.altKey || event.metaKey || event.target.closest(own)) return;
+    if (!action || event.ctrlKey || event.altKey || event.metaKey || event.target.closest?.(own)) return;
     event.preventDefault();
     actions[action]();
   });
