@@ -143,11 +143,10 @@ def _panels(
             elif panel == "update_ratio" or wide((y for _, y in lines.values()), 20.0):
                 axes.set_yscale("log")
             if panel == "update_ratio":
-                axes.axhline(RULE, color=paper.theme.faint, linestyle=":", linewidth=1.2)
-                paper.note(
-                    axes, "rule of thumb 10⁻³",
-                    0.99, RULE, xycoords=("axes fraction", "data"),
-                    xytext=(0, 3), ha="right", fontsize=8, color=paper.theme.faint,
+                steps = np.concatenate([x for x, _ in lines.values()])
+                paper.curve(
+                    axes, [steps.min(), steps.max()], [RULE, RULE], "rule of thumb 10⁻³",
+                    paper.theme.faint, linestyle=":", linewidth=1.2, marker="",
                 )  # fmt: skip
         if title:
             paper.suptitle(title, x=0.01, ha="left", fontsize=11)

@@ -10,6 +10,8 @@ from typing import Any, Literal
 __all__ = ["THEMES", "report_page"]
 
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LARGE = ("backprop.svg",)
+"""Pictures at their own size, to be scrolled: their text would be too small in the page's width."""
 CAPTIONS = {
     "curves.svg": ("Curves", "Loss and accuracy of training and validation over the epochs."),
     "layers.svg": ("Layers", "Activations, adjoints and updates of the layers over the steps."),
@@ -31,6 +33,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.
 p.note, figcaption { color: var(--faint); } figure { margin: 0; }
 img { min-width: 34rem; max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
+.large { max-height: 85vh; overflow: auto; } .large img { max-width: none; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
 th { font-weight: 600; } th[scope=row] { text-align: left; }
@@ -108,7 +111,8 @@ def report_page(
         light, dark = (_data(pictures[theme][file]) for theme in THEMES)
         parts += [
             f"<h2>{heading}</h2>",
-            '<figure><div class="scroll"><picture>',
+            f'<figure><div class="{"large" if file in LARGE else "scroll"}" tabindex="0" '
+            f'role="region" aria-label="{heading}"><picture>',
             f'<source srcset="{dark}" media="(prefers-color-scheme: dark)">',
             f'<img src="{light}" alt="{caption}"></picture></div>',
             f"<figcaption>{caption}</figcaption></figure>",
