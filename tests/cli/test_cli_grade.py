@@ -111,6 +111,11 @@ def test_the_stub_is_a_python_file_to_begin_with(
     assert {i.result for i in exercise(name).check(namespace).items} == {"not done yet"}
 
 
+def test_the_notebook_for_nbgrader(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["grade", "--notebook", "adam"]) == 0
+    assert json.loads(capsys.readouterr().out) == tg.teach.assignment("adam")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -119,7 +124,7 @@ def test_the_stub_is_a_python_file_to_begin_with(
         (["x.py", "--exercise", "tanh"], "x.py: no such file, folder or pattern"),
         (["x.py", "--exercise", "tnah"], "no exercise 'tnah': there are perceptron"),
         (["--stub", "tnah"], "did you mean tanh?"),
-        (["--stub", "tanh", "x.py"], "--list and --stub go without FILE"),
+        (["--stub", "tanh", "x.py"], "--list, --stub and --notebook go without FILE"),
         (["x.py", "--exercise", "tanh", "--timeout", "0"], "seconds greater than 0 are needed, got '0'"),
         (["x.py", "--exercise", "tanh", "--memory", "much"], "megabytes greater than 0 are needed"),
         (["x.py", "--exercise", "tanh", "--jobs", "-1"], "jobs greater than 0 are needed, got '-1'"),

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from ..errors import UsageError
-from ..teach import EXERCISES, Exercise, Graded, Limits, exercise, find_files, grade
+from ..teach import EXERCISES, Exercise, Graded, Limits, assignment, exercise, find_files, grade
 from ..teach.report import number
 from ..train import Progress
 
@@ -24,6 +24,7 @@ EPILOG = """\
 examples:
   tinygrad-lecture grade --list
   tinygrad-lecture grade --stub tanh > tanh.py        (what a student begins with)
+  tinygrad-lecture grade --notebook tanh > source/week3/tanh.ipynb               (for nbgrader)
   tinygrad-lecture grade tanh.py --exercise tanh
   tinygrad-lecture grade submissions/ --exercise adam --jobs 4 --json > adam.json
 
@@ -62,6 +63,11 @@ def add_parser(subparsers: Any) -> None:
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--list", action="store_true", help="list the exercises, check nothing")
     shown.add_argument("--stub", metavar="NAME", help="print what a student begins with")
+    shown.add_argument(
+        "--notebook",
+        metavar="NAME",
+        help="print it as a source notebook for nbgrader",
+    )
     parser.add_argument(
         "--timeout", type=_positive(float, "seconds"), default=10.0, metavar="S",
         help="seconds for the import and for each call; a file may take three times as long, and "
@@ -82,13 +88,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, print, and return 0 (all points everywhere) or 1."""
-    if args.list or args.stub is not None:
+    if args.list or args.stub is not None or args.notebook is not None:
         if args.files or args.exercise:
-            raise UsageError("--list and --stub go without FILE and --exercise")
-        print(_list(args.json) if args.list else _stub(exercise(args.stub)), end="")
+            raise UsageError("--list, --stub and --notebook go without FILE and --exercise")
+        print(_shown(args), end="")
         return 0
     if not args.files:
-        raise UsageError("FILE is missing: a file, a folder or a pattern (or --list, or --stub)")
+        raise UsageError("FILE is missing: a file, a folder or a pattern (or --list, --stub NAME)")
     if args.exercise is None:
         raise UsageError(f"--exercise is missing: one of {', '.join(EXERCISES)}")
     if args.seed < 0:
@@ -109,6 +115,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_table(graded))
     return 0 if all(g.full for g in graded) else 1
+
+
+def _shown(args: argparse.Namespace) -> str:
+    """Return what is shown without any file."""
+    if args.list:
+        return _list(args.json)
+    if args.stub is not None:
+        return _stub(exercise(args.stub))
+    return json.dumps(assignment(args.notebook), ensure_ascii=False, indent=1) + "\n"
 
 
 def _list(as_json: bool) -> str:

@@ -11,6 +11,7 @@ own.
 from __future__ import annotations
 
 from .answer import Answer, check_answer
+from .assignment import assignment
 from .course import Lesson, copy_course, lessons
 from .exercise import Exercise
 from .exercises import EXERCISES, exercise
@@ -32,6 +33,7 @@ __all__ = [
     "Limits",
     "Mistake",
     "Report",
+    "assignment",
     "check_answer",
     "check_backward",
     "check_forward",
