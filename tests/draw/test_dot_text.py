@@ -146,12 +146,25 @@ def test_a_notebook_gets_svg_or_dot_text(monkeypatch: pytest.MonkeyPatch) -> Non
     drawn = picture("x")
     bundle = drawn._repr_mimebundle_()
     assert bundle["image/svg+xml"].startswith("<?xml")
-    assert '<svg style="max-width: 100%; height: auto" ' in bundle["image/svg+xml"]
     monkeypatch.setattr(layout, "find_dot", lambda: None)
     bundle = drawn._repr_mimebundle_()
     assert list(bundle) == ["text/plain"]
     assert 'pip install "tinygrad_lecture[viz]"' in bundle["text/plain"]
     assert bundle["text/plain"].endswith(drawn.dot())
+
+
+@pytest.mark.parametrize(("width", "shown"), [(500.0, 500), (900.0, 630), (3000.0, 1800)])
+def test_a_notebook_gets_a_picture_that_fits_its_cell(
+    width: float, shown: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = picture("x")
+    whole = re.sub(
+        r'<svg width="[^"]*" height="[^"]*"', f'<svg width="{width}pt" height="100pt"', drawn.svg()
+    )
+    monkeypatch.setattr(Drawing, "svg", lambda self: whole)
+    svg = drawn._repr_mimebundle_()["image/svg+xml"]
+    assert f'<svg width="{shown:g}pt" height="{100 * shown / width:g}pt"' in svg
+    assert len(svg) == pytest.approx(len(whole), abs=10)
 
 
 def nodes_of(drawn: Drawing) -> dict[str, str]:

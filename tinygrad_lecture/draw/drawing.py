@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,6 +18,10 @@ from .layout import FORMATS, TEXT, render, save_dot, write
 __all__ = ["Drawing"]
 
 ENDINGS = (*(f".{name}" for name in FORMATS), *TEXT, ".html", ".json")
+CELL = 630.0
+"""Width of a notebook's cell, in points, at least."""
+READABLE = 0.6
+"""Smallest scale at which labels can be read."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +148,20 @@ class Drawing:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return the picture for a notebook; without a dot, DOT text and what is missing."""
         try:
-            fit = '<svg style="max-width: 100%; height: auto" '  # not wider than its cell
-            svg = self.svg().replace("<svg ", fit, 1)
-            return {"image/svg+xml": svg, "text/plain": repr(self)}
+            return {"image/svg+xml": _fitted(self.svg()), "text/plain": repr(self)}
         except UsageError as error:
             return {"text/plain": f"{self!r}: {error}\n\n{self.dot()}"}
+
+
+def _fitted(svg: str) -> str:
+    """Scale a picture down to a cell of a notebook, but not so far that one cannot read it.
+
+    Notebooks show it as an image of the size that it names, and cut off what is too wide.
+    """
+    size = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    if size is None:
+        return svg
+    width, height = map(float, size.groups())
+    scale = min(1.0, max(CELL / width, READABLE))
+    start, end = size.span()
+    return f'{svg[:start]}<svg width="{scale * width:g}pt" height="{scale * height:g}pt"{svg[end:]}'
