@@ -25,6 +25,7 @@ import tinygrad_lecture as tg
 from tinygrad_lecture import nn
 from tinygrad_lecture.draw import Stepper, layout, stepper
 from tinygrad_lecture.draw.labels import number, short, visible
+from tinygrad_lecture.engine import TABLE
 from tinygrad_lecture.errors import UsageError
 
 HOSTILE = [
@@ -111,8 +112,8 @@ def test_rules_and_arrays_are_written_out() -> None:
     made = stepper(loss, X)
     (weight,) = [f for f in made.frames if f.target == 0]
     assert [str(term) for term in weight.terms] == [
-        "incoming adjoint ∂v4/∂v3: [[1, 1], [1, 1], [1, 1]]",
-        "→ rule, with g the adjoint ∂v3/∂weight: gᵀ @ x",
+        "incoming adjoint g ∂v4/∂v3: [[1, 1], [1, 1], [1, 1]]",
+        "→ rule of the incoming g for ∂v3/∂weight: gᵀ @ x",
         "= contribution [[ 9, 12], [ 9, 12]]",
         "sum before 0",
         "+ contribution [[ 9, 12], [ 9, 12]]",
@@ -121,6 +122,28 @@ def test_rules_and_arrays_are_written_out() -> None:
     assert weight.terms[2].text == "[[ 9, 12],\n [ 9, 12]]"
     big = stepper(lambda X: layer(X).sum(), np.ones((50, 2)))
     assert "50×2: 1" in str(big.frames[2])
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_every_op_is_stepped_through(name: str) -> None:
+    for seed in range(4):
+        args, kwargs = TABLE[name].sample(np.random.default_rng(seed))
+        outs = TABLE[name].call(*map(wrapped, args), **kwargs)
+        end = sum(tg.sum(tg.sin(out)) for out in (outs if isinstance(outs, list) else [outs]))
+        assert isinstance(end, tg.Value)
+        made = stepper(end)
+        assert len(json.loads(made.json())["frames"]) == len(made.frames)
+        assert len(str(made).splitlines()) == len(made.frames) + 1
+        end.backward()
+        for i, v in enumerate(tg.Tape(end).values):
+            np.testing.assert_array_equal(made.graph[f"e{i}"].adjoint, v.grad)
+
+
+def wrapped(x: Any) -> Any:
+    """Turn the float operands of a sample into Values."""
+    if isinstance(x, list) and x and isinstance(x[0], np.ndarray):
+        return [tg.Value(item) for item in x]
+    return tg.Value(x) if type(x) is float or getattr(x, "dtype", None) == np.float64 else x
 
 
 def test_values_tapes_functions_and_modules_are_stepped_through() -> None:

@@ -16,7 +16,7 @@ from .labels import formula, number, shape_text, short, visible
 
 __all__ = ["Frame", "Term", "frames_of"]
 
-LOCAL, RULE = "local derivative", "rule, with g the adjoint"
+LOCAL, RULE = "local derivative", "rule of the incoming g for"
 SUM, WHOLE = "sum so far", "sum, complete"
 NAME, FORMULA = 24, 96
 """Longest name in a ∂y/∂x, and longest formula; the graph's tooltips have all of them."""
@@ -197,10 +197,11 @@ class _Told:
     def backward(self, step: Step, before: Any) -> tuple[Term, ...]:
         i, j = step.entry.number, step.target
         rule = rule_of(step.entry.derivatives, step.operand)
-        sign, (name, text) = ("→" if isinstance(rule, str) else "×"), self.derivative(rule)
+        name, text = self.derivative(rule)
+        incoming, sign = ("incoming adjoint g", "→") if name == RULE else ("incoming adjoint", "×")
         contribution = self.all(step.contribution)
         return (
-            Term("", "incoming adjoint", self.by(i), self.all(step.incoming)),
+            Term("", incoming, self.by(i), self.all(step.incoming)),
             Term(sign, name, self.by(j, i), text),
             Term("=", "contribution", "", contribution),
             Term("", "sum before", "", self.all(before)),

@@ -93,9 +93,11 @@
     byId("now").replaceChildren();
     byId("now").className = back ? "back" : "";
     let line = null;
+    let last = "";
     let said = step;
     for (const [sign, name, of, text] of frame.terms) {
-      if (!sign || !line) line = make("dl", "", byId("now"));
+      if (!sign && name !== last) line = make("dl", "", byId("now"));
+      last = name;
       const term = make("div", "", line);
       make("dt", `${name} ${of}`, term);
       const shown = make("dd", "", term);
