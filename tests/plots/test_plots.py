@@ -508,6 +508,19 @@ def test_labels_keep_their_distance() -> None:
     assert spread([0.1, 0.5], 0.05) == [0.1, 0.5]
 
 
+def test_labels_of_curves_that_end_in_one_place_within_the_axes_stand_one_above_another() -> None:
+    figure = Figure("t", "x", "y").add("a long one", [0, 10], [0.0, 1.0])
+    for k in range(4):
+        figure = figure.add(
+            f"short, number {k}", np.linspace(0, 4 + 0.2 * k, 30), np.linspace(1, 0, 30)
+        )
+    paper = plots.claim(figure)
+    labels = [text for text in paper.axes[0].texts if text.get_text().startswith("short")]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) == 4
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
 def test_no_global_state_and_no_display() -> None:
     code = """
 import sys, matplotlib

@@ -154,16 +154,23 @@ class Paper(Figure):
         self.set_layout_engine("none")  # the same places at each drawing
 
     def _label_end(self, axes: Axes, label: str, color: str, end: tuple[float, float]) -> None:
-        """Write beside the end of a curve, where no curve goes through if there is such a place."""
+        """Write beside the end of a curve, through no curve if there is such a place.
+
+        If there is none, above other labels of curves.
+        """
         paths = [line.get_transform().transform_path(line.get_path()) for line in axes.lines]
-        for right, up in BESIDE:
+        above = [(BESIDE[0][0], BESIDE[0][1] + 11 * k) for k in range(12)]
+        for number, (right, up) in enumerate((*BESIDE, *above)):
+            labels = [text.get_window_extent() for text in axes.texts]
             note = self.note(
                 axes, label, *end, color=color, xycoords="axes fraction", xytext=(right, up),
                 ha="left" if right > 0 else "right",
             )  # fmt: skip
             box = note.get_window_extent()
             inside = box.x0 >= axes.bbox.x0 and box.y0 >= axes.bbox.y0
-            if inside and not any(path.intersects_bbox(box, False) for path in paths):
+            alone = not any(box.overlaps(other) for other in labels)
+            crossed = any(path.intersects_bbox(box, False) for path in paths)
+            if alone and (number >= len(BESIDE) or (inside and not crossed)):
                 return
             note.remove()
         self.note(axes, label, *end, color=color, xycoords="axes fraction")
