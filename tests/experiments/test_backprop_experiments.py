@@ -65,4 +65,7 @@ def test_a_checker_that_passes_all_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 
 def test_scalar_ops_of_the_gradient_are_few() -> None:
     outcome = experiments.scalars_and_arrays_agree(quick=True)
-    assert np.all(np.array(outcome["ops of loss and gradient over those of the loss"].measured) < 5)
+    ratios = np.array(outcome["ops of loss and gradient over those of the loss"].measured)
+    assert np.all(
+        (ratios > 2) & (ratios < 5)
+    )  # each product of the loss becomes two in its gradient
