@@ -1,4 +1,4 @@
-"""Computations of a given size, for tests of pictures and pages."""
+"""Computations of a given size, and names that could break out, for tests of pages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import numpy as np
 from strategies import BINARY, on
 
 import tinygrad_lecture as tg
+
+HOSTILE = [
+    "</script>", "</SCRIPT >", "<script>alert(1)</script>", "<!--", "-->", "]]>", "</title><b>", "</style>", "$title $data ${x} $$",
+    "&lt;", "&amp;amp;", '"', "'", "\\", "\\u003c", "a\nb", "\r\n\t", "x" * 10_000, "</svg>", "\x00\x1b[2J", "\u202eevil",
+    "\ud800", "\ufffe", "\u2028", "∂ σ ₁", "日本語", "{{x}}", "`${x}`", "$(rm)",
+]  # fmt: skip
 
 
 def random_output(seed: int) -> tg.Value:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from graphs import long_graph, random_output
+from graphs import HOSTILE, long_graph, random_output
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import nn
 from tinygrad_lecture.draw import layout, stepper
+from tinygrad_lecture.draw.labels import short, visible
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -276,6 +277,31 @@ def test_names_are_shown_as_they_are(opened: Opened) -> None:
     assert page.locator("#e0 title").text_content() == f"{evil} (input)"
     assert page.locator("img").count() == 0
     assert (page.locator("tbody td").nth(1).text_content() or "").startswith("</script><script>")
+
+
+def test_hostile_names_are_text_in_every_place(opened: Opened) -> None:
+    values = [tg.Value(2.0, name=name) for name in HOSTILE]
+    total = values[0] * values[0]
+    for v in values[1:]:
+        total = total + v * v
+    page = opened(stepper(total, limit=1000).html())
+    tape = tg.Tape(total)
+    rows = page.evaluate(
+        "[...document.querySelectorAll('tbody tr')].map((r) => r.cells[1].textContent)"
+    )
+    titles = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('svg .node > title')].map("
+        "(title) => [title.parentNode.id, title.textContent]))"
+    )
+    for v in values:
+        i = tape.position(v)
+        assert rows[i] == short(visible(v.name or ""))
+        assert titles[f"e{i}"].replace("\xa0", " ") == f"{visible(v.name or '')} (input)"
+        page.locator("#slider").fill(str(i))
+        term = page.locator("#now dt").text_content() or ""
+        assert term == f"input {short(visible(v.name or ''), 24)}"
+    assert page.locator("script").count() == 2
+    assert page.locator("b, img, style style").count() == 0
 
 
 def test_without_a_picture_the_table_steps(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import long_graph
+from graphs import HOSTILE, long_graph
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strategies import Program, on, programs
@@ -27,12 +27,6 @@ from tinygrad_lecture.draw import Stepper, layout, stepper
 from tinygrad_lecture.draw.labels import number, short, visible
 from tinygrad_lecture.engine import TABLE
 from tinygrad_lecture.errors import UsageError
-
-HOSTILE = [
-    "</script>", "</SCRIPT >", "<script>alert(1)</script>", "<!--", "-->", "]]>", "</title><b>", "</style>", "$title $data ${x} $$",
-    "&lt;", "&amp;amp;", '"', "'", "\\", "\\u003c", "a\nb", "\r\n\t", "x" * 10_000, "</svg>", "\x00\x1b[2J", "\u202eevil",
-    "\ud800", "\ufffe", "\u2028", "∂ σ ₁", "日本語", "{{x}}", "`${x}`", "$(rm)",
-]  # fmt: skip
 
 
 def neuron(**options: Any) -> Stepper:
