@@ -14,7 +14,6 @@ from .averaging import *  # noqa: F403
 from .babysitting import *  # noqa: F403
 from .backprop import *  # noqa: F403
 from .depth import *  # noqa: F403
-from .depth_paths import *  # noqa: F403
 from .descent import *  # noqa: F403
 from .figure import *  # noqa: F403
 from .gradient_check import *  # noqa: F403
@@ -35,6 +34,7 @@ from .recommendations import *  # noqa: F403
 from .registry import *  # noqa: F403
 from .residual import *  # noqa: F403
 from .run import *  # noqa: F403
+from .satisfiability import *  # noqa: F403
 from .scale import *  # noqa: F403
 from .schedules import *  # noqa: F403
 from .searching import *  # noqa: F403

@@ -5,12 +5,57 @@ from __future__ import annotations
 import numpy as np
 
 from .. import data, logic
+from ..data.seeding import generator
 from .figure import Figure
 from .outcome import Check, Outcome, at_least, at_most, equals
 from .registry import claim
 from .training import generators
 
-__all__ = ["perceptron_mistakes", "perceptron_on_xor"]
+__all__ = ["perceptron_mistakes", "perceptron_on_xor", "perceptron_path"]
+
+
+@claim("L17", "each mistake brings θ nearer to a solution by γ, and lengthens it by R² at most")
+def perceptron_path(*, n: int = 60, quick: bool = False, seed: int = 0) -> Outcome:
+    """Follow the hyperplane of a perceptron in the plane, mistake by mistake (Novikoff 1962).
+
+    Parameters
+    ----------
+    n : int
+        Points from N(0, I) that a known line divides.
+    quick, seed
+        No effect, as it is quick; seed of points and line.
+
+    Returns
+    -------
+    Outcome
+        Figure: the points, and the hyperplane at the start, on the way, and at the end.
+    """
+    rng = generator(seed)
+    teacher = np.append(rng.normal(size=2), 0.3)
+    teacher /= np.linalg.norm(teacher)
+    X = rng.normal(size=(4 * n, 2))
+    ones = np.column_stack([X, np.ones(len(X))])
+    X, ones = (rows[np.abs(ones @ teacher) > 0.1][:n] for rows in (X, ones))
+    y = (ones @ teacher >= 0).astype(int)
+    fit = logic.Perceptron(2).fit(X, y, max_epochs=10_000)
+    gamma, radius = np.min(np.abs(ones @ teacher)), np.max(np.linalg.norm(ones, axis=1))
+    k = np.arange(len(fit.trace))
+    nearer = fit.trace @ teacher - k * gamma
+    longer = np.sum(np.square(fit.trace), axis=1) - k * radius**2
+    figure = Figure("a perceptron learns", "x₁", "x₂")
+    for label in (0, 1):
+        figure = figure.add(f"y = {label}", *X[y == label].T, style="points")
+    for at in sorted({1, len(k) // 4, len(k) // 2, len(k) - 1}):
+        w1, w2, b = fit.trace[at]
+        ends = np.array([-3.0, 3.0])
+        if abs(w2) > 1e-9:
+            figure = figure.add(f"after {at} mistake{'s' * (at > 1)}", ends, -(w1 * ends + b) / w2)
+    checks = [
+        Check("converged", fit.converged, equals(True)),
+        Check("θᵀθ* − kγ after k mistakes", nearer, at_least(-1e-9)),
+        Check("‖θ‖² − kR² after k mistakes", longer, at_most(1e-9)),
+    ]
+    return Outcome(checks, figure=figure)
 
 
 @claim("L17", "on separable data the perceptron stops after at most (R/γ)² mistakes")

@@ -1,4 +1,4 @@
-"""The loss surface of 2-2-1 nets on XOR, with the minimum in which some of them stay (L05)."""
+"""XOR nets: what they say over the plane, and the loss surface around a stuck one (L05)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,52 @@ from ..engine import mean, swapaxes, tanh
 from ..nn import functional as F
 from .depth import right, train_binary
 from .figure import Figure
-from .outcome import Check, Outcome, above, below
+from .outcome import Check, Outcome, above, at_most, below, equals
 from .registry import claim
-from .training import generators, network, training_step
+from .training import generators, logits, network, training_step
 
-__all__ = ["xor_losses", "xor_stuck"]
+__all__ = ["decision_regions", "xor_losses", "xor_stuck"]
 
 WEIGHTS = 9  # of a 2-2-1 net: 2·2 and 2 of the hidden layer, 2 and 1 of the output
+
+
+@claim("L05", "one hidden neuron divides the plane by parallel lines only, and never learns XOR")
+def decision_regions(
+    *, seeds: int = 20, steps: int = 3000, quick: bool = False, seed: int = 0
+) -> Outcome:
+    """Train 2-H-1 on XOR for H = 1, 2, 3, and map what the net of the least loss of each says.
+
+    Parameters
+    ----------
+    seeds, steps : int
+        Nets of each width, and steps of gradient descent with α = 1.
+    quick, seed
+        Half of the nets; seed of start weights.
+
+    Returns
+    -------
+    Outcome
+        Figure: the output over the plane for each width, with the boundary of ½, and the points.
+    """
+    seeds = seeds // 2 if quick else seeds
+    X, y = data.xor()
+    axis = np.linspace(-0.5, 1.5, 81)
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    figure = Figure("what 1, 2, 3 hidden neurons say", "x₁", "x₂")
+    for label in (0, 1):
+        figure = figure.add(f"y = {label}", *X[y == label].T, style="points")
+    checks = []
+    for width in (1, 2, 3):
+        models = [network([2, width, 1], nn.Tanh, rng) for rng in generators(seed, seeds)]
+        z = train_binary(list(models), X, y, 1.0, steps)
+        best = int(np.argmin(np.mean(np.logaddexp(0.0, z) - y * z, axis=1)))
+        bound = at_most(0.75) if width == 1 else equals(1.0)
+        checks.append(Check(f"best accuracy, {width} hidden", float(right(z, y).max()), bound))
+        output = 1.0 / (1.0 + np.exp(-logits(models[best], grid)))
+        figure = figure.add_surface(
+            f"{width} hidden", axis, axis, output.reshape(81, 81), levels=(0.5,)
+        )
+    return Outcome(checks, figure=figure)
 
 
 def xor_losses(theta: Any) -> Any:
