@@ -118,6 +118,15 @@ def test_rules_and_arrays_are_written_out() -> None:
     assert "50×2: 1" in str(big.frames[2])
 
 
+def test_an_array_of_one_number_is_an_output_too() -> None:
+    layer = nn.Linear(2, 1, rng=0)
+    made = stepper(layer, np.array([[1.0, 2.0]]))
+    assert [str(frame.terms[0]) for frame in made.frames if frame.operand is None][-1] == (
+        "start ∂v3/∂v3: [[1]]"
+    )
+    np.testing.assert_array_equal(made.graph["e0"].adjoint, [[1.0, 2.0]])
+
+
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_every_op_is_stepped_through(name: str) -> None:
     for seed in range(4):
@@ -335,7 +344,7 @@ def test_what_cannot_be_stepped_through_is_told() -> None:
         (lambda: stepper(compiled, 3.0), "a compiled function has instructions, not entries"),
         (lambda: stepper(x * x, focus="z"), "focus 'z' names nothing here"),
         (lambda: stepper(x * x, limit=1), "2 entries are more than limit=1"),
-        (lambda: stepper(x * x, focus=x, limit=1), "radius=2 around the focus are more than"),
+        (lambda: stepper(x * x, focus=x, limit=1), "radius=2 around the focus takes in more than"),
         (lambda: stepper(x * x).save("a.svg"), "a.svg: steps are a page, so the ending must be"),
         (lambda: stepper(x * x).save("no/folder/a.html"), "cannot write no/folder/a.html: No such"),
     ]

@@ -89,7 +89,7 @@ def frames_of(tape: Tape, graph: Graph, names: Mapping[int, str], digits: int) -
     Parameters
     ----------
     tape : Tape
-        With one output.
+        With one output, of one number.
     graph : Graph
         Entries of the tape one by one: these are computed, and their adjoints are summed up.  What
         entries outside of it contribute comes in one step.
@@ -101,12 +101,14 @@ def frames_of(tape: Tape, graph: Graph, names: Mapping[int, str], digits: int) -
     told = _Told(tape, graph, names, digits)
     chosen = {int(node.id[1:]): None for node in graph if node.kind != "constant"}
     root = tape.position(tape.roots[0])
+    seed = np.ones(tape.roots[0].shape) if tape.roots[0].ndim else 1.0
     frames = [Frame(i, told.forward(i)) for i in chosen]
     totals: dict[int, Any] = {}
     outside: dict[int, Any] = {}
     if root in chosen:
-        totals[root] = 1.0
-        frames.append(Frame(root, told.start(root), root, None, 1.0))
+        totals[root] = seed
+        start = Term("", "start", told.by(root), told.all(seed))
+        frames.append(Frame(root, (start,), root, None, seed))
 
     def gather(*entries: int) -> None:
         for j in entries:
@@ -115,7 +117,7 @@ def frames_of(tape: Tape, graph: Graph, names: Mapping[int, str], digits: int) -
                 frames.append(Frame(j, told.outside(j, totals.get(j, 0.0), total), j, None, total))
                 totals[j] = total
 
-    for step in tape.steps(into=chosen):
+    for step in tape.steps(seed, into=chosen):
         i, j = step.entry.number, step.target
         if i not in chosen:
             outside[j] = step.total
@@ -190,9 +192,6 @@ class _Told:
 
     def derivative(self, rule: Any) -> tuple[str, str]:
         return (RULE, visible(rule)) if isinstance(rule, str) else (LOCAL, self.all(rule))
-
-    def start(self, root: int) -> tuple[Term, ...]:
-        return (Term("", "start", self.by(root), self.all(1.0)),)
 
     def backward(self, step: Step, before: Any) -> tuple[Term, ...]:
         i, j = step.entry.number, step.target

@@ -98,7 +98,7 @@ def stepper(
         )
     subject = subject_of(obj, inputs)
     tape = subject.tape
-    if len(tape.roots) != 1 or tape.roots[0].ndim:
+    if len(tape.roots) != 1 or tape.roots[0].size != 1:
         one = f"an array of shape {tape.roots[0].shape}"
         came = one if len(tape.roots) == 1 else f"{len(tape.roots)} outputs"
         raise UsageError(f"the backward pass starts at one number, and {came} came: sum it up")
@@ -114,8 +114,8 @@ def stepper(
     single = [node for node in graph if node.kind != "constant" and node.id.startswith("e")]
     if len(single) > limit or any(node.id.startswith("m") for node in graph):
         raise UsageError(
-            f"radius={radius} around the focus are more than limit={limit} entries to step "
-            "through: choose a smaller radius, or set a higher limit"
+            f"radius={radius} around the focus takes in more than limit={limit} entries: "
+            "choose a smaller radius, or set a higher limit"
         )
     frames = tuple(frames_of(tape, graph, subject.names, digits))
     totals = {f"e{f.target}": f.total for f in frames if f.target is not None}
