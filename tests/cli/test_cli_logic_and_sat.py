@@ -75,6 +75,9 @@ def test_standard_input_and_json(
     assert report["status"] == "SATISFIABLE"
     assert report["assignment"] == [1, 2]
     assert (report["variables"], report["clauses"], report["method"]) == (2, 2, "dpll")
+    monkeypatch.setattr(Stdin, "buffer", io.BytesIO(b"p cnf 2 1\n1 x 0\n"))
+    assert main(["sat", "-"]) == 2
+    assert "error: standard input: line 2: a literal is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

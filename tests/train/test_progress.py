@@ -61,7 +61,7 @@ def test_updates_are_drawn_at_most_ten_times_a_second_and_the_end_always() -> No
         for _ in range(1000):
             progress.update()
     assert stream.getvalue().count("\r") < 10
-    assert stream.getvalue().endswith("work: 1000 step \n")
+    assert stream.getvalue().endswith("work: 1000 steps \n")
 
 
 def test_tqdm_is_used_where_it_is_installed() -> None:
@@ -88,10 +88,10 @@ def test_the_bar_of_a_training_shows_loss_and_accuracy(monkeypatch: pytest.Monke
         epochs=2, metrics={"accuracy": accuracy}, callbacks=[ProgressBar()],
     )  # fmt: skip
     lines = stream.getvalue().split("\r\x1b[2K")
-    assert lines[1].startswith("training:  25% 1/4 step epoch 1/2 loss=0.")
+    assert lines[1].startswith("training:  25% 1/4 steps epoch 1/2 loss=0.")
     assert "accuracy=0.5 " in lines[1] or "accuracy=0" in lines[1]
     assert "val_loss=" in lines[3]
-    assert lines[-1].startswith("training: 100% 4/4 step epoch 2/2 ")
+    assert lines[-1].startswith("training: 100% 4/4 steps epoch 2/2 ")
 
 
 @pytest.mark.usefixtures("without_tqdm")
@@ -108,4 +108,4 @@ def test_batches_of_unknown_number_are_counted(monkeypatch: pytest.MonkeyPatch) 
         model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1), Stream(), epochs=3,
         callbacks=[ProgressBar()],
     )  # fmt: skip
-    assert "training: 3 step" in stream.getvalue()
+    assert "training: 3 steps" in stream.getvalue()

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..logic import CNF, Answer, solve_by_dpll, solve_by_gradient, solve_by_pysat
+from ..logic.dimacs import DimacsError
 from ..train import Progress
 from .executors import EXECUTORS, add_options, open_executor
 
@@ -64,7 +65,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, solve, print, and return the competition's exit code."""
-    cnf = CNF.parse_dimacs(sys.stdin.buffer.read()) if args.file == "-" else CNF.read(args.file)
+    cnf = _standard_input() if args.file == "-" else CNF.read(args.file)
     answer = _solve(cnf, args)
     if args.json:
         report = {
@@ -80,6 +81,13 @@ def run(args: argparse.Namespace) -> int:
         if answer.assignment is not None:
             print("\n".join(_values(answer)))
     return CODES[answer.status]
+
+
+def _standard_input() -> CNF:
+    try:
+        return CNF.parse_dimacs(sys.stdin.buffer.read())
+    except DimacsError as error:
+        raise UsageError(f"standard input: {error}") from error
 
 
 def _solve(cnf: CNF, args: argparse.Namespace) -> Answer:

@@ -25,7 +25,7 @@ class Progress:
     description : str
         Text in front.
     unit : str
-        What is counted.
+        What is counted: one of them.
     start : int
         Units done before.
     stream : text file, optional
@@ -58,7 +58,7 @@ class Progress:
         # tqdm is optional and only of use on a terminal, so it is looked up here.
         if self.enabled and importlib.util.find_spec("tqdm") is not None:
             self._bar = importlib.import_module("tqdm").tqdm(
-                total=total, desc=description, unit=unit, initial=start, file=self.stream,
+                total=total, desc=description, unit=f" {unit}s", initial=start, file=self.stream,
                 dynamic_ncols=True, mininterval=self.interval,
             )  # fmt: skip
 
@@ -85,7 +85,7 @@ class Progress:
         self._drawn = time.monotonic()
         share = f"{self.done / self.total:4.0%} " if self.total else ""
         count = f"{self.done}/{self.total}" if self.total else f"{self.done}"
-        line = f"{self.description}: {share}{count} {self.unit} {self.note}"
+        line = f"{self.description}: {share}{count} {self.unit}s {self.note}"
         self.stream.write(f"\r\x1b[2K{line}")
         self.stream.flush()
 
