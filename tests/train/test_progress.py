@@ -45,9 +45,9 @@ def test_one_line_is_rewritten_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
         progress.update(note="loss=0.5")
         progress.update(2)
     assert stream.getvalue() == (
-        "\r\x1b[2Kwork:  50% 2/4 item loss=0.5"
-        "\r\x1b[2Kwork: 100% 4/4 item loss=0.5"
-        "\r\x1b[2Kwork: 100% 4/4 item loss=0.5\n"
+        "\r\x1b[2Kwork:  50% 2/4 items loss=0.5"
+        "\r\x1b[2Kwork: 100% 4/4 items loss=0.5"
+        "\r\x1b[2Kwork: 100% 4/4 items loss=0.5\n"
     )
     progress.close()
     progress.update()
