@@ -18,6 +18,7 @@ from . import (
     babysit,
     claims,
     conventions,
+    doctor,
     gradcheck,
     grade,
     graph,
@@ -43,6 +44,7 @@ COMMANDS = (
     sat,
     conventions,
     notebooks,
+    doctor,
 )
 
 
