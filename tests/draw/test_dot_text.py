@@ -7,8 +7,10 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -103,15 +105,55 @@ class _Page(html.parser.HTMLParser):
             self.title += data
 
 
-def test_groups_and_constants_are_escaped_too() -> None:
-    class Evil(nn.Module):
-        def forward(self, x: object) -> object:
-            return tg.tanh(x)
+def hostile_model(text: str) -> Drawing:
+    """Draw a model whose class, attributes, parameters, constants and title are all this text."""
 
-    Evil.__name__ = 'E"><script>'
-    svg = draw(Evil(), 1.0).svg()
-    assert "<script" not in svg
-    assert "E&quot;&gt;&lt;script&gt;" in svg or 'E"&gt;&lt;script&gt;' in svg
+    class Inner(nn.Module):
+        def __init__(self) -> None:
+            self.weight = nn.Parameter(2.0)
+            self.weight.name = text
+            self.shift = tg.Value(np.array([1.0, 2.0]), name=text).detach()
+
+        def forward(self, x: Any) -> Any:
+            return tg.tanh(self.weight * x) + self.shift
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            vars(self)[text] = Inner()
+            self.again = vars(self)[text]
+
+        def forward(self, x: Any) -> Any:
+            return tg.sum(self.again(x))
+
+    Inner.__name__ = Outer.__name__ = text.replace("\x00", "") or "x"
+    return draw(Outer(), 3.0, title=text, depth=None)
+
+
+def skeleton(dot: str) -> list[str]:
+    """Return the statements of DOT without their attributes."""
+    return [line.split("[")[0].strip() for line in dot.splitlines()]
+
+
+@settings(max_examples=40, deadline=None)
+@hostile_names
+def test_names_of_modules_and_attributes_are_shown_literally(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()  # a class cannot be named by half a character
+    drawn, plain = hostile_model(text), hostile_model("plain")
+    assert skeleton(drawn.dot()) == skeleton(plain.dot())
+    root = ElementTree.fromstring(drawn.svg())
+    assert shape_of(root) == shape_of(ElementTree.fromstring(plain.svg()))
+    texts = ["".join(t.itertext()).replace("\xa0", " ") for t in root.iter(f"{SVG}text")]
+    kind = visible(text.replace("\x00", "") or "x")
+    assert short(kind) in texts  # the frame of the outer module
+    assert short(f"{visible(text)}: {kind}") in texts  # and of the inner one, by its attribute
+    assert not _Page(drawn.html()).scripts
+    json.loads(drawn.json())
+
+
+def test_a_name_of_blanks_is_a_name() -> None:
+    drawn = picture("   ")
+    ElementTree.fromstring(drawn.svg())
+    assert drawn.graph["e0"].label == "   "
 
 
 def test_saved_files_are_what_their_ending_says(tmp_path: Path) -> None:
