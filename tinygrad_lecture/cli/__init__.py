@@ -29,7 +29,7 @@ from . import (
     train,
 )
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 PROGRAM = "tinygrad-lecture"
 COMMANDS = (
@@ -56,18 +56,19 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (try {self.prog} --help)")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the program, with those of all commands."""
+    program = _Parser(
         prog=PROGRAM,
         description="The lecture Neural Networks and Deep Learning, 3 & 4, as software.",
         epilog="exit codes: 0 success, 1 negative verdict, 2 usage or bad input, 3 inconclusive, "
         "130 ended by Ctrl-C",
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    program.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = program.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(commands)
-    return parser
+    return program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit: 0
     """
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = parser().parse_args(argv)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code

@@ -126,6 +126,7 @@ class Choice(Distribution):
 
 
 Space: TypeAlias = Mapping[str, Distribution]
+"""What a search draws from: a distribution for each name."""
 
 
 def uniform(low: float, high: float) -> Range:

@@ -19,6 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 Reduction = Literal["mean", "sum", "none"]
+"""How the losses of a batch become one number; "none" leaves them as they are."""
 
 
 def reduced(losses: Any, reduction: str) -> Any:
