@@ -15,12 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sphinx.cmd.build import build_main
-
+import course
 import links
-import notebooks
 import reference
 import tables
+from sphinx.cmd.build import build_main
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -62,10 +61,10 @@ def prepare(src: Path) -> None:
     for folder in ("guides", "_static"):
         shutil.copytree(HERE / folder, src / folder)
     files = {"index.md": front().encode()}
-    files |= notebooks.pages(ROOT / "notebooks")
+    files |= course.pages(ROOT / "notebooks")
     files |= {p: text.encode() for p, text in (reference.pages() | tables.pages()).items()}
     for name in ("CHANGELOG.md", "notebooks/README.md"):
-        files[name] = notebooks.linked((ROOT / name).read_text("utf-8")).encode()
+        files[name] = course.linked((ROOT / name).read_text("utf-8")).encode()
     for path, data in files.items():
         (src / path).parent.mkdir(parents=True, exist_ok=True)
         (src / path).write_bytes(data)
@@ -74,7 +73,7 @@ def prepare(src: Path) -> None:
 def front() -> str:
     """Return the README as the first page, with the table of contents."""
     text = (ROOT / "README.md").read_text("utf-8")
-    return notebooks.linked(text).replace("(.ci/site/", "(") + TREE
+    return course.linked(text).replace("(.ci/site/", "(") + TREE
 
 
 def beside(src: Path, out: Path) -> None:

@@ -46,7 +46,10 @@ def problems(site: Path) -> list[str]:
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             if not target.is_file():
                 found.append(f"{where} is not there")
-            elif url.fragment and target in pages:
-                if unquote(url.fragment) not in pages[target].anchors:
-                    found.append(f"{where}: no such place on that page")
+            elif url.fragment and target in pages and _lacks(pages[target], url.fragment):
+                found.append(f"{where}: no such place on that page")
     return found
+
+
+def _lacks(page: Page, fragment: str) -> bool:
+    return unquote(fragment) not in page.anchors

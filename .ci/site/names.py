@@ -23,7 +23,8 @@ class Names(SphinxTransform):
     def apply(self, **kwargs: Any) -> None:
         """Replace the literals of a page, headings and links apart."""
         for node in self.document.findall(addnodes.pending_xref):
-            node.attributes.pop("refspecific", None)  # no guess: `epoch` is not any class's attribute epoch
+            # No guesses: `epoch` in a text is not the attribute of a class from elsewhere.
+            node.attributes.pop("refspecific", None)
         for node in list(self.document.findall(nodes.literal)):
             match = NAME.fullmatch(node.astext())
             parents = (nodes.title, nodes.reference, addnodes.pending_xref)

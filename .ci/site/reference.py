@@ -71,13 +71,13 @@ def public(room: str) -> Iterator[Entry]:
 
 def _file(room: str, name: str, obj: Any) -> str:
     """Name of the module that defines an object; for a constant, the one that makes it public."""
-    known = str(getattr(obj, "__module__", ""))
-    if known.startswith(f"{PACKAGE}.") and (inspect.isclass(obj) or inspect.isroutine(obj)):
-        return known.replace(".ops.fast", ".ops.elementwise")  # where the rows stand
+    file = str(getattr(obj, "__module__", ""))
+    if file.startswith(f"{PACKAGE}.") and (inspect.isclass(obj) or inspect.isroutine(obj)):
+        return file.replace(".ops.fast", ".ops.elementwise")  # where the rows stand
     for path, module in sorted(sys.modules.items()):
-        if path.startswith(PACKAGE) and getattr(module, "__dict__", {}).get(name) is obj:
-            if ("", name) in _constants(path):
-                return path
+        known = path.startswith(PACKAGE) and vars(module).get(name) is obj
+        if known and ("", name) in _constants(path):
+            return path
     raise LookupError(f"{room}.{name} has no docstring, in the file that defines it, below it")
 
 
