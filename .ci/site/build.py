@@ -15,11 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sphinx.cmd.build import build_main
+
 import course
 import links
 import reference
 import tables
-from sphinx.cmd.build import build_main
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

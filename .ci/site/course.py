@@ -58,7 +58,7 @@ def _shown(output: Any, figure: str) -> Iterator[tuple[str, bytes, str]]:
 
 
 def _block(directive: str, argument: str, text: str) -> str:
-    return f"{FENCE}{{{directive}}} {argument}\n{text.rstrip()}\n{FENCE}"
+    return f"{FENCE}{{{directive}}} {argument}\n\n{text.rstrip()}\n{FENCE}"
 
 
 def linked(text: str) -> str:

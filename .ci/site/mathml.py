@@ -12,6 +12,9 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 LOG = logging.getLogger(__name__)
+DELIMITERS = {r"\lfloor": "⌊", r"\rfloor": "⌋", r"\lceil": "⌈", r"\rceil": "⌉",
+              r"\langle": "⟨", r"\rangle": "⟩"}  # fmt: skip
+"""After ``\\Big`` the converter knows the signs, and not their names."""
 
 
 def mathml(tex: str, display: str) -> str:
@@ -22,6 +25,8 @@ def mathml(tex: str, display: str) -> str:
     ValueError
         Naming the command that is not known.
     """
+    for command, sign in DELIMITERS.items():
+        tex = re.sub(re.escape(command) + r"(?![a-zA-Z])\s?", sign, tex)
     text = convert(tex, display=display)
     if unknown := re.search(r"\\[a-zA-Z]+", text):
         raise ValueError(f"{unknown[0]} is not known in the formula {tex!r}")

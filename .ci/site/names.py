@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 from docutils import nodes
-from reference import PACKAGE, ROOMS, canonical
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.nodes import make_refnode
+
+from reference import PACKAGE, ROOMS, canonical
 
 NAME = re.compile(r"(?:tg|tinygrad_lecture)((?:\.[A-Za-z_]\w*)+)(?:\([^()]*\))?")
 
