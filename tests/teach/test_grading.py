@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -92,6 +93,35 @@ def test_helpers_beside_the_file_are_found_and_hide_nothing(tmp_path: Path) -> N
     assert graded.full, str(graded.report)
 
 
+def notebook(*sources: str) -> str:
+    code = [{"cell_type": "code", "source": s.splitlines(keepends=True)} for s in sources]
+    text = {"cell_type": "markdown", "source": "class Tanh: see below"}
+    return json.dumps({"cells": [text, *code], "nbformat": 4})
+
+
+def test_a_notebook(tmp_path: Path) -> None:
+    """Magics and shell commands are left out, and a cell that fails does not stop the others."""
+    source = notebook(
+        "%matplotlib inline\nimport numpy as np", "%%bash\nrm -rf x", "!ls\nif np:\n    !ls",
+        "assert __name__ == 'submission' and __file__", "1 / 0", "def f(:", TANH, "display(Tanh())",
+    )  # fmt: skip
+    file = write(tmp_path, source, "mine.ipynb")
+    (graded,) = teach.grade(teach.find_files([str(tmp_path)]), "tanh")
+
+    assert graded.file == file
+    assert graded.full
+    assert graded.report.reasons == [
+        "the file does not run to its end: it raises ZeroDivisionError: division by zero "
+        "(line 1: 1 / 0)"
+    ]
+
+
+@pytest.mark.parametrize("source", ["{}", "[1]", "print(1)", b"\xff"])
+def test_no_notebook(source: str | bytes, tmp_path: Path) -> None:
+    (graded,) = teach.grade([write(tmp_path, source, "mine.ipynb")], "tanh")
+    assert graded.report.reasons == ["it is no notebook (of format 4)"]
+
+
 def test_the_grade_is_that_of_a_check(tmp_path: Path) -> None:
     wrong = WRONG["linear"][2]
     source = wrong_source("linear", wrong)
@@ -147,7 +177,7 @@ def test_files_folders_and_patterns(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.py: no such file, folder or pattern"):
         teach.find_files([str(tmp_path / "none.py")])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match=r"empty: no \*\.py in it"):
+    with pytest.raises(UsageError, match=r"empty: no \*\.py and no \*\.ipynb in it"):
         teach.find_files([str(tmp_path / "empty")])
 
 

@@ -17,8 +17,8 @@ from ..train import Progress
 __all__ = ["add_parser", "run"]
 
 DESCRIPTION = """\
-Check an exercise of the course in Python files, and give points with reasons.
-FILE is a file, a folder (all *.py below it) or a pattern in quotes ("*/tanh.py")."""
+Check an exercise of the course in Python files or notebooks, and give points with reasons.
+FILE is a file, a folder (all *.py and *.ipynb below it) or a pattern in quotes ("*/tanh.py")."""
 
 EPILOG = """\
 examples:

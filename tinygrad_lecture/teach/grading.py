@@ -29,6 +29,7 @@ from ..train.trials import THREADS
 from .exercises import exercise
 from .report import Item, Report
 from .student import PACKAGE, Limits
+from .submission import ENDINGS
 from .worker import Job, blank, main
 
 __all__ = ["Graded", "find_files", "grade"]
@@ -66,9 +67,9 @@ class Graded:
 
 
 def find_files(names: Sequence[str]) -> list[Path]:
-    """Return the Python files that are named: by themselves, by a folder, or by a pattern.
+    """Return the files that are named: by themselves, by a folder, or by a pattern.
 
-    A folder stands for all ``*.py`` below it, without hidden folders.
+    A folder stands for all ``*.py`` and ``*.ipynb`` below it, without hidden folders.
 
     Raises
     ------
@@ -79,14 +80,19 @@ def find_files(names: Sequence[str]) -> list[Path]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            files = [f for f in sorted(path.rglob("*.py")) if not _hidden(f.relative_to(path))]
+            below = sorted(f for f in path.rglob("*") if f.suffix in ENDINGS)
+            files = [f for f in below if not _hidden(f.relative_to(path))]
         elif path.exists():
             files = [path]
         else:
             matches = glob.glob(name, recursive=True)  # noqa: PTH207 - absolute ones, too
             files = sorted(Path(f) for f in matches if Path(f).is_file())
         if not files:
-            what = "no *.py in it" if path.is_dir() else "no such file, folder or pattern"
+            what = (
+                "no *.py and no *.ipynb in it"
+                if path.is_dir()
+                else "no such file, folder or pattern"
+            )
             raise UsageError(f"{name}: {what}")
         found |= dict.fromkeys(files)
     return list(found)
@@ -110,7 +116,8 @@ def grade(
     Parameters
     ----------
     files : sequence of paths
-        Python files; each is imported in a new process, in an empty folder, without input.
+        Python files or notebooks, of which the code cells are run; each in a new process, in an
+        empty folder, without input.
     name : str
         Of the exercise, see `EXERCISES`.
     seed : int or numpy.random.Generator

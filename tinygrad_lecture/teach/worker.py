@@ -14,14 +14,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 from .exercise import Bench
 from .exercises import exercise
 from .report import Item
-from .student import Limits, NotDone, StudentError, begin, in_use, run
+from .student import Limits, NotDone, StudentError, begin, in_use
+from .submission import load
 
 __all__ = ["Job", "blank", "main"]
 
@@ -116,25 +116,6 @@ def blank(part: Callable[[Bench], list[Item]], reason: str) -> list[Item]:
         raise StudentError(reason)
 
     return part(Bench(find, Limits(), 0))
-
-
-def load(path: Path, entry: str, limits: Limits) -> tuple[Any, StudentError | None]:
-    """Return what a file calls `entry`, and what went wrong while the file ran.
-
-    A file that fails behind the definition, say in an experiment of the student's, has its entry
-    all the same.
-    """
-    name = "submission"
-    loader = SourceFileLoader(name, str(path))
-    module = importlib.util.module_from_spec(ModuleSpec(name, loader, origin=str(path)))
-    sys.modules[name] = module  # as dataclasses and pickle expect
-    sys.path.append(str(path.parent))  # last, so that a file called numpy.py hides nothing
-    problem = None
-    try:
-        run(lambda: loader.exec_module(module), begin(limits))
-    except StudentError as error:
-        problem = error
-    return getattr(module, entry, None), problem
 
 
 def restrict(job: Job) -> None:
