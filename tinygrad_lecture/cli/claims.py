@@ -8,7 +8,7 @@ import textwrap
 from typing import Any
 
 from ..errors import UsageError
-from ..experiments import Result, claims, run_claims
+from ..experiments import Result, claims, index, run_claims
 from ..train import Progress
 from .executors import EXECUTORS, add_options, open_executor
 
@@ -21,6 +21,7 @@ CLAIM is an id of the lecture (L33) or the name of an experiment; without one, a
 EPILOG = f"""\
 examples:
   tinygrad-lecture claims --list
+  tinygrad-lecture claims --index
   tinygrad-lecture claims L20 L21
   tinygrad-lecture claims --quick --workers 2
   tinygrad-lecture claims --executor dask --json > claims.json
@@ -45,6 +46,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help="what to measure (see above)")
     parser.add_argument("--list", action="store_true", help="list the claims, measure nothing")
+    parser.add_argument(
+        "--index", action="store_true", help="print slides, functions, notebooks and claims"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer seeds and steps")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all draws; default 0")
     add_options(parser)
@@ -56,6 +60,13 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, and return 0 (all hold) or 1."""
     if args.seed < 0:
         raise UsageError(f"--seed must be at least 0, got {args.seed}")
+    if args.index:
+        if args.claims or args.json:
+            raise UsageError(
+                "--index prints the whole lecture, as Markdown: give no CLAIM, no --json"
+            )
+        print(index(), end="")
+        return 0
     chosen = claims(args.claims or None)
     if args.list:
         rows = [{"id": c.id, "name": c.name, "claim": c.statement} for c in chosen]

@@ -40,6 +40,7 @@ from .schedules import *  # noqa: F403
 from .searching import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .sign_steps import *  # noqa: F403
+from .slides import *  # noqa: F403
 from .stack import *  # noqa: F403
 from .stopping import *  # noqa: F403
 from .surfaces import *  # noqa: F403
