@@ -48,10 +48,9 @@ class Part:
 
 def _part(title: str, notebook: str, first: int, text: str) -> Part:
     """Read the slides of a part: one a line, title and names, numbered from the first."""
-    lines = (line.split(" | ") for line in text.strip().splitlines())
+    rows = (line.split(" | ") for line in text.strip().splitlines())
     slides = (
-        Slide(f"L{k:02}", name, tuple(names.split()))
-        for k, (name, names) in enumerate(lines, first)
+        Slide(f"L{k:02}", name, tuple(names.split())) for k, (name, names) in enumerate(rows, first)
     )
     return Part(title, notebook, tuple(slides))
 
