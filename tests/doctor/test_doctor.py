@@ -57,7 +57,7 @@ class TestDiagnosis:
         assert found.broken == [
             "lbfgs: scipy 1.12 is broken: import scipy raises ImportError: no BLAS"
         ]
-        assert found.install[-1] == "pip install --force-reinstall scipy"
+        assert found.install == ["pip install --force-reinstall scipy"]
 
     def test_what_users_do_not_need_is_not_proposed(self) -> None:
         found = diagnosis(Extra("bench", (GONE, THERE), False))

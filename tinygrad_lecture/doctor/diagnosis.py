@@ -65,8 +65,12 @@ class Diagnosis:
     @property
     def install(self) -> list[str]:
         """The pip lines for what is missing, too old or broken."""
-        wanted = [e.name for e in self.extras if e.usual and e.state != "there"]
-        old = any(e.state == "too old" for e in self.extras if e.usual)
+        wanted = [
+            e.name
+            for e in self.extras
+            if e.usual and any(p.state in ("missing", "too old") for p in e.packages)
+        ]
+        old = any(p.state == "too old" for e in self.extras if e.usual for p in e.packages)
         upgrade = "--upgrade " * old
         lines = [f'pip install {upgrade}"tinygrad_lecture[{",".join(wanted)}]"'] if wanted else []
         bad = [p.name for e in self.extras for p in e.packages if p.state == "broken"]
@@ -114,7 +118,7 @@ class Diagnosis:
             "for development, grading or comparison",
             *(line for e in self.extras if not e.usual for line in _lines(e)),
             "pictures",
-            f"    graphs by {self.dot}",
+            f"    graphs: {self.dot}",
             *(
                 f"  {'✓' if p.drawn else '○' if p.missing else '✗'} {p.name:<11} "
                 f"{'drawn' if p.drawn else p.reason}"
