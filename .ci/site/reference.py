@@ -17,7 +17,7 @@ PACKAGE = "tinygrad_lecture"
 ROOMS = (
     "compiler", "gradcheck", "draw", "plots", "nn", "nn.functional", "nn.init", "nn.utils",
     "nn.manual", "optim", "optim.lr_scheduler", "optim.swa_utils", "data", "train",
-    "train.babysit", "train.search", "logic", "experiments", "teach", "errors",
+    "train.babysit", "train.search", "logic", "experiments", "teach", "doctor", "errors",
 )  # fmt: skip
 """The public rooms beside the engine, whose names are those of the package itself."""
 
