@@ -432,3 +432,13 @@ def test_progress_is_shown_on_a_terminal_only(capsys: pytest.CaptureFixture[str]
     fit(model, nn.CrossEntropyLoss(), optim.SGD(model.parameters(), lr=0.1), (X, Y), epochs=1)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_a_run_shows_itself_in_one_line() -> None:
+    model = network()
+    options: Any = {"batch_size": 10, "progress": False, "seed": 0}
+    optimizer = optim.SGD(model.parameters(), 0.1)
+    run = fit(model, nn.CrossEntropyLoss(), optimizer, (X, Y), epochs=2, **options)
+    assert run.best is not None
+    best = f"best train_loss {run.best.score:.4g} at epoch {run.best.epoch}"
+    assert repr(run) == f"<Run finished, 2 of 2 epochs, 10 steps, {best}>"

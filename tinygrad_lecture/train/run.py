@@ -25,7 +25,7 @@ class Best(NamedTuple):
     weights: dict[str, Any]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Run:
     """A training under way: what `fit` hands to callbacks, and what it returns.
 
@@ -78,6 +78,12 @@ class Run:
     def __post_init__(self) -> None:
         self.take_step = self._step
         self.mark_data()
+
+    def __repr__(self) -> str:
+        told = f"<Run {self.reason}, {self.epoch} of {self.epochs} epochs, {self.step:,} steps"
+        if self.best is not None:
+            told += f", best {self.monitor} {self.best.score:.4g} at epoch {self.best.epoch}"
+        return f"{told}>"
 
     def _step(self, inputs: Any, targets: Any) -> tuple[Any, Any]:
         """Take one training step; return outputs and loss.  A loss of inf or nan moves nothing."""
