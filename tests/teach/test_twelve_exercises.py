@@ -74,6 +74,15 @@ def test_the_text_has_statement_points_and_stub(name: str) -> None:
     assert "edge cases 3" in str(e)
 
 
+@pytest.mark.parametrize(
+    ("name", "error"), [("rmsprop", "Adagrad"), ("nesterov", "PyTorch"), ("adam", "no correction")]
+)
+def test_a_first_step_that_several_errors_share_is_told_by_the_path(name: str, error: str) -> None:
+    wrong = next(w for w in WRONG[name] if w.name == error)
+    (reason,) = check(name, wrong_source(name, wrong)).reasons
+    assert wrong.phrase in reason
+
+
 def test_an_unknown_exercise() -> None:
     with pytest.raises(UsageError, match=r"no exercise 'linera': there are .*did you mean linear"):
         exercise("linera")

@@ -15,7 +15,7 @@ from ..gradcheck.kinds import target_name
 from ..gradcheck.numeric import Array
 from ..optim.optimizer import Optimizer
 from .functions import changed, writes
-from .judge import Mistake, Pair, as_array, judge, same
+from .judge import Mistake, Pair, as_array, judge, known_mistake, same
 from .report import Item, Report
 from .student import Limits, NotDone, StudentError, begin, run
 
@@ -255,7 +255,10 @@ def path_pairs(
 
 
 def first_item(pairs: Sequence[Pair], worth: float, mistakes: Sequence[Mistake]) -> Item:
-    """Return the item for the first step of all paths."""
+    """Return the item for the first step of all paths.
+
+    Different mistakes may begin with the same step: the one that explains whole paths is told.
+    """
 
     def head(points: Any, task: Problem) -> Any:
         whole = isinstance(points, np.ndarray)
@@ -265,7 +268,9 @@ def first_item(pairs: Sequence[Pair], worth: float, mistakes: Sequence[Mistake])
         return lambda task: head(formula(task), task)
 
     firsts = [replace(p, got=head(p.got, p.case), right=head(p.right, p.case)) for p in pairs]
-    known = [Mistake(m.words, first(m.formula)) for m in mistakes]
+    whole = known_mistake(pairs, mistakes)
+    likely = sorted(mistakes, key=lambda m: m.words != whole)
+    known = [Mistake(m.words, first(m.formula)) for m in likely]
     return judge("steps", "the first step", worth, firsts, known)
 
 
