@@ -105,6 +105,9 @@ def shown(**data: str) -> list[Any]:
         ("0.5", "nan", float("inf"), False),
         ("0.5", "0.5 0.5", 1e-6, False),
         ("10⁵", "10⁶", 1e-6, False),
+        ("error 3.5e-18 … 1.4e-17 (6)", "error 0 (6)", 1e-6, True),
+        ("error −3.5e-18 … 1.4e-17 (6)", "error 1e-3 (6)", 1e-6, False),
+        ("error 0 … 0.5 (6)", "error 0 (6)", 1e-6, False),
     ],
 )  # fmt: skip
 def test_numbers_are_compared_by_their_values_and_words_exactly(
