@@ -151,6 +151,7 @@ def test_models_values_and_compiled_functions_are_drawn(
         (["homework.py:loss", "--expr", "x"], "one of TARGET"),
         (["--expr", "tanh(w*x+b)", "--at", "w=2"], "needs a value for x, b: write --at x=1,b=1"),
         (["--expr", "tanh(w*x+"], "column 10: a variable, a number, a function"),
+        (["--expr", ""], "column 1: a variable, a number, a function"),
         (["--expr", "x", "--at", "x=1,y=2"], "there is no input y; inputs are: x"),
         (["--expr", "x", "--at", "x=1", "--at", "x=2"], "--at gives x twice"),
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -282,6 +283,35 @@ def test_a_million_entries_are_summarised_in_ten_seconds() -> None:
     assert time.perf_counter() - start < 10
     assert picture.graph.entries == 1_000_001
     assert "×500,000" in svg
+
+
+def recurrent(steps: int) -> Any:
+    w = tg.Value(0.9, name="w")
+    y = tg.Value(1.0)
+    for _ in range(steps):
+        y = tg.tanh(w * y + w)
+    y.backward()
+    return y
+
+
+def test_edges_that_reach_far_have_their_derivatives_in_tooltips() -> None:
+    picture = draw(recurrent(30))
+    assert len(picture.graph) == 92
+    assert "in the tooltip of an edge: local derivative" in picture.dot()
+    assert re.search(r'tooltip="e0 to e2: local derivative [\d.]+"', picture.dot())
+    assert "label=<<FONT" not in picture.dot().partition("e0 -> ")[2]
+    near = draw(recurrent(3)).dot()
+    assert "; on an edge: local derivative" in near
+    assert "label=<<FONT" in near.partition("e0 -> ")[2]
+
+
+def test_a_tangle_is_summarised_although_its_nodes_are_few() -> None:
+    graph = draw(recurrent(100)).graph
+    assert {n.op: n.count for n in graph} == {"leaf": 2, "multiply": 100, "add": 100, "tanh": 100}
+    values = [tg.Value(float(k)) for k in range(3)]
+    for _ in range(60):
+        values.append(tg.sum(tg.stack(values)))
+    assert len(draw(values[-1]).graph) < 10
 
 
 # ----------------------------------------------------------------------------------- focus

@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr), seeded(args.seed):
         inputs = _Inputs(values, shapes, args.constant, args.seed)
         name, thing, given = (
-            _formula(args.expr, inputs) if args.expr else _target(args.target, inputs)
+            _formula(args.expr, inputs) if args.expr is not None else _target(args.target, inputs)
         )
         inputs.check_used()
         picture = _run(name, lambda: make(thing, *given, focus=args.focus, **options))

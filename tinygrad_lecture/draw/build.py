@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..errors import UsageError
 from .graph import Edge, Graph, Node
 from .labels import formula, number
 from .modules import Modules
+from .room import FAR, reach
 
 __all__ = ["build", "kind_of", "merge", "rule_of"]
 
@@ -38,6 +39,7 @@ def build(
     radius: int = 2,
     limit: int = 400,
     digits: int = 4,
+    tidy: bool = False,
 ) -> Graph:
     """Return the graph of a tape.
 
@@ -50,6 +52,8 @@ def build(
         Calls of modules while the tape was recorded.
     depth, focus, radius, limit, digits
         As for `tinygrad_lecture.draw`.
+    tidy : bool
+        Draw fewer nodes also where edges go so far that a layout would take minutes.
     """
     modules = Modules(parts, tape.values)
     skeleton = _Skeleton(tape, modules, names or {}, digits)
@@ -60,26 +64,45 @@ def build(
             f"{len(chosen):,} of {len(tape):,} entries: those within {radius} steps of the focus"
         )
     size = len(chosen)
-    if depth is not None:
-        if not modules.calls:
-            raise UsageError(
-                "depth goes by calls of modules, and none were seen: draw a model or function with "
-                "its inputs, tg.draw(model, x, depth=1)"
-            )
-        boxes = _by_module(skeleton, modules, chosen, depth)
-        if len(set(boxes.values())) <= limit:
-            notes += _counted(boxes, size)
-            return _assemble(skeleton, modules, chosen, boxes, notes, depth)
-    elif size <= limit:
-        return _assemble(skeleton, modules, chosen, {i: i for i in chosen}, notes, None)
-    for deep in range(modules.deepest if depth is None else depth - 1, -1, -1):
+    if depth is not None and depth < 0:
+        raise UsageError(f"depth must not be negative, got {depth}")
+    if depth is not None and not modules.calls:
+        raise UsageError(
+            "depth goes by calls of modules, and none were seen: draw a model or function with "
+            "its inputs, tg.draw(model, x, depth=1)"
+        )
+    ways = _ways(skeleton, modules, chosen, depth, limit)
+    for boxes, held, deep in ways:
+        drawn = len(set(boxes.values()))
+        if drawn > limit and deep != LAST:
+            continue
+        told = [*notes, *_counted(boxes, size)]
+        graph = _assemble(skeleton, held, chosen, boxes, told, None if deep == LAST else deep)
+        if not tidy or deep == LAST or reach(graph) <= FAR:
+            return graph
+    raise AssertionError("the last way is always taken")
+
+
+LAST = -2
+"""Stands for a depth: what is of one op is one node, however many or few that are."""
+Way = tuple[dict[int, int], Modules | None, int | None]
+
+
+def _ways(
+    skeleton: _Skeleton, modules: Modules, chosen: list[int], depth: int | None, limit: int
+) -> Iterator[Way]:
+    """Yield ways to draw entries as nodes, from many nodes to few."""
+    if depth is None and len(chosen) <= limit:
+        yield {i: i for i in chosen}, modules, None
+    for deep in range(modules.deepest if depth is None else depth, -1, -1):
         boxes = _by_module(skeleton, modules, chosen, deep)
-        if len(set(boxes.values())) <= limit:
-            notes += _counted(boxes, size)
-            return _assemble(skeleton, modules, chosen, boxes, notes, deep)
-    boxes = merge(chosen, skeleton.alike, limit) or merge(chosen, skeleton.op_alone)
-    notes += _counted(boxes, size)
-    return _assemble(skeleton, None, chosen, boxes, notes, None)
+        yield boxes, modules, deep
+        outside = [i for i in chosen if modules.at_depth(i, deep) < 0]
+        yield boxes | merge(outside, skeleton.op_alone), modules, deep
+    alike = merge(chosen, skeleton.alike, limit)
+    if alike:
+        yield alike, None, None
+    yield merge(chosen, skeleton.op_alone), None, LAST
 
 
 def _counted(boxes: dict[int, int], size: int) -> list[str]:
@@ -188,8 +211,6 @@ def _by_module(
     skeleton: _Skeleton, modules: Modules, chosen: list[int], depth: int
 ) -> dict[int, int]:
     """Return for each entry the first one of its box: a call at this depth, with its twins."""
-    if depth < 0:
-        raise UsageError(f"depth must not be negative, got {depth}")
     call = {i: modules.at_depth(i, depth) for i in chosen}
     inside: dict[int, list[int]] = {}
     for i, c in call.items():

@@ -47,6 +47,8 @@ class Look:
         Lines below the title.
     down : bool
         From top to bottom rather than from left to right.
+    bare : bool
+        Local derivatives in the tooltips of edges alone.
     """
 
     passes: str = "both"
@@ -56,6 +58,7 @@ class Look:
     title: str = ""
     legend: tuple[str, ...] = ()
     down: bool = False
+    bare: bool = False
 
     @property
     def colors(self) -> Theme:
@@ -250,11 +253,13 @@ def _told(node: Node) -> str:
 
 
 def _edge(edge: Edge, look: Look) -> str:
-    parts = [f'id="{edge.id}"', f"tooltip={_quoted(f'{edge.source} to {edge.target}')}"]
+    shown = edge.derivative is not None and look.passes != "forward"
+    text = number(edge.derivative, look.digits) if shown else ""
+    told = f"{edge.source} to {edge.target}" + (f": local derivative {text}" if shown else "")
+    parts = [f'id="{edge.id}"', f"tooltip={_quoted(told)}"]
     if look.passes == "backward":
         parts.append("dir=back")
-    if edge.derivative is not None and look.passes != "forward":
-        text = number(edge.derivative, look.digits)
+    if shown and not look.bare:
         parts.append(f'label=<<FONT COLOR="{look.colors.adjoint}"> {_html(text, 32)} </FONT>>')
     if edge.count > 1:
         parts.append(f'label="×{edge.count:,}", fontcolor="{look.colors.faint}", penwidth=2')

@@ -20,7 +20,7 @@ from .drawing import Drawing
 from .graph import Graph
 from .labels import shape_text
 from .program import draw_program, is_program
-from .room import goes_down
+from .room import BARE, goes_down, reach
 from .subject import subject_of
 
 __all__ = ["draw"]
@@ -132,7 +132,8 @@ def draw(
     if is_program(obj):
         return draw_program(obj, inputs, look, limit)
     options: dict[str, Any] = {
-        "depth": depth, "focus": focus, "radius": radius, "limit": limit, "digits": digits
+        "depth": depth, "focus": focus, "radius": radius, "limit": limit, "digits": digits,
+        "tidy": True,
     }  # fmt: skip
     subject = subject_of(obj, inputs)
     with _gone_back(subject.tape) if subject.called else contextlib.nullcontext():
@@ -140,21 +141,25 @@ def draw(
     output = subject.called or _output_name(graph)
     missing = _why_not(subject.tape) if subject.called else CALL_BACKWARD
     back = any(node.adjoint is not None for node in graph)
+    bare = reach(graph) > BARE
     return Drawing(
         graph,
         replace(
             look,
             title=title or TITLES[passes, back].format(output),
-            legend=() if passes == "forward" else _legend(graph, back, missing),
+            legend=() if passes == "forward" else _legend(graph, back, bare, missing),
+            bare=bare,
             down=goes_down(graph, [box_width(node, look) for node in graph]),
         ),
     )
 
 
-def _legend(graph: Graph, back: bool, missing: str) -> tuple[str, ...]:
+def _legend(graph: Graph, back: bool, bare: bool, missing: str) -> tuple[str, ...]:
     if not back:
         return (f"∂ not computed: {missing}",)
     told = "∂: derivative of the output by this node; on an edge: local derivative"
+    if bare:
+        told = told.replace("on an edge:", "in the tooltip of an edge:")
     if any(isinstance(edge.derivative, str) for edge in graph.edges):
         told += ", as a rule of g, the ∂ where the edge ends, for ops on whole arrays"
     return (told,)

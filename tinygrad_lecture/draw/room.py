@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from .graph import Graph
 
-__all__ = ["goes_down", "needed", "width"]
+__all__ = ["BARE", "FAR", "goes_down", "needed", "reach", "width"]
 
 USUAL, LOWER, RAISED, WIDE, OTHER = 0.66, 0.68, 0.55, 1.05, 1.1
 """Widths of DejaVu Sans in parts of the font's size: of ASCII; and beyond it of small letters, of
@@ -36,6 +36,13 @@ SCREEN = 1200
 """A graph that would be wider than so many points goes from top to bottom if that is narrower."""
 STEP = 50
 """Between two levels, for an arrow and its label."""
+BARE, FAR = 1000, 4000
+"""With edges that reach so far in all, they have no labels; farther, and the graph is summarised.
+
+A layout places each level that an edge goes past, and its label as well: it would take minutes.
+"""
+TANGLED = 5
+"""Levels that edges go past, for each node, from which on this matters: a net's are fewer."""
 
 
 def width(text: str, size: float, bold: bool = False) -> float:
@@ -103,3 +110,30 @@ def goes_down(graph: Graph, widths: Iterable[float]) -> bool:
         total[node.level] += points
     right = sum(points + STEP for points in widest.values())
     return right > SCREEN and max(total.values()) < right
+
+
+def reach(graph: Graph) -> int:
+    """Return how many levels all edges reach over together; 0 if that is little for so many nodes.
+
+    Examples
+    --------
+    >>> import tinygrad_lecture as tg
+    >>> from tinygrad_lecture.draw.room import reach
+    >>> x = tg.Value(0.5)
+    >>> y = x
+    >>> for _ in range(50):
+    ...     y = y * y + x  # x is 50 times near the end of an edge, and far from its start
+    >>> reach(tg.draw(tg.tanh(x)).graph), reach(tg.draw(y).graph)
+    (0, 2700)
+    """
+    level = {node.id: node.level for node in graph.nodes}
+    start = dict(level)
+    made = {edge.target for edge in graph.edges}
+    first: dict[str, int] = {}
+    for edge in graph.edges:
+        if edge.source not in made:  # a leaf is drawn just before its first use
+            first[edge.source] = min(first.get(edge.source, level[edge.target]), level[edge.target])
+    start.update((id, use - 1) for id, use in first.items())
+    spans = [abs(level[edge.target] - start[edge.source]) for edge in graph.edges]
+    past = sum(max(0, span - 1) for span in spans)
+    return sum(spans) if past > TANGLED * len(graph) else 0
