@@ -953,23 +953,9 @@ CALLS: dict[str, tuple[Callable[..., Any], list[tuple[Any, ...]]]] = {
     "argsort": (lambda x: np.argsort(x), [(-RAMP,), (RAMP,)]),
     "argmax": (lambda x: np.argmax(x), [(RAMP,), (-RAMP,)]),
 }  # fmt: skip
-NOT_YET = {
-    "gradient of integers": "an integer array stays one",
-    "scalar comparison": "a float comes back",
-    "argmax": "a float comes back",
-}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(strict=True, reason=NOT_YET[name]) if name in NOT_YET else (),
-        )
-        for name in CALLS
-    ],
-)
+@pytest.mark.parametrize("name", CALLS)
 def test_arguments_and_results(name: str) -> None:
     function, calls = CALLS[name]
     compiled: Any = tg.compile(function)

@@ -112,9 +112,7 @@ class Path:
         self.calls = self.fallbacks = self.moves = 0
         outputs = list(program.outputs)
         rows = iter(outputs)
-        self.results = [
-            (next(rows) if i >= 0 else None, tracked) for i, tracked in recording.results
-        ]
+        self.results = [(next(rows) if i >= 0 else None, kind) for i, kind in recording.results]
         self.written = [
             (cell, next(rows) if i >= 0 else None, x) for cell, i, x in recording.outputs
         ]
@@ -383,11 +381,14 @@ class Path:
             return f"{text.name(array)}.copy()"
 
         answers = []
-        for row, tracked in self.results:
+        for row, kind in self.results:
             if row is None:
-                answers.append(text.name(tracked))
-            else:
-                answers.append(f"as_value({value(row)})" if tracked else value(row))
+                answers.append(text.name(kind))
+            elif kind is float:
+                answers.append(value(row))
+            else:  # a bool, or a position
+                made = "as_value" if kind is Value else text.name(kind)
+                answers.append(f"{made}({value(row)})")
         grads: list[tuple[Value, int]] = []
         for cell, row, constant in self.written:
             if row is None:

@@ -32,9 +32,10 @@ class Recording:
     ----------
     recorder : Recorder
     program : Program
-    results : list of (row, tracked)
+    results : list of (row, type)
         One per leaf of the returned nest: a row of the program, or -1 and the constant itself;
-        and whether the function gives a Value there when it is called eagerly.
+        and what the function gives there when it is called eagerly: a Value, or a bare array or
+        number, of which only the type of a number counts.
     structure : nest
         Of what the function returned.
     outputs : list of (Cell, row or constant)
@@ -108,10 +109,12 @@ def take_down(recorder: Recorder) -> Recording:
         return -1, v
 
     tracked = _tracked(nodes, recorder) if any(isinstance(v, Value) for v in leaves) else set()
-    results = []
+    results, kinds = [], recorder.kinds
     for v in leaves:
         i, constant = row(v)
-        results.append((i, constant if i < 0 else v._n in tracked))
+        results.append(
+            (i, constant if i < 0 else Value if v._n in tracked else kinds.get(v._n, float))
+        )
     outputs = [(cell, *row(v)) for cell, v in recorder.outputs.items()]
     guards = [(row(g.value)[0], g.outcome, g.site) for g in recorder.guards]
     program.outputs = [i for i, _ in results if i >= 0]

@@ -121,6 +121,7 @@ class Recorder:
     outputs: dict[Cell, Any] = field(default_factory=dict)
     absent: list[Cell] = field(default_factory=list)
     guards: list[Guard] = field(default_factory=list)
+    kinds: dict[int, type] = field(default_factory=dict)  # of numbers that are bools or positions
     draws: list[Draw] = field(default_factory=list)
     bindings: dict[int, list[tuple[int, Value]]] = field(default_factory=dict)
     sources: set[int] = field(default_factory=set)
@@ -329,7 +330,10 @@ class Recorder:
             return out
         row = _PLAIN.setdefault(function, plain_op(function))
         data = out if isinstance(out, np.ndarray) and out.ndim else float(out)
-        return self._untracked(row, tuple(args), {"function": function, "kwargs": kwargs}, data)
+        v = self._untracked(row, tuple(args), {"function": function, "kwargs": kwargs}, data)
+        if type(data) is float:
+            self.kinds[v._n] = bool if isinstance(out, np.bool_) else type(out)
+        return v
 
     def reach(self, container: dict[Any, Any], owner: Any, attribute: str, *keys: Any) -> None:
         """Say that a dict is what ``owner.attribute[key]...`` is, whichever that is by then."""

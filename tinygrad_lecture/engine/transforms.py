@@ -16,7 +16,7 @@ import numpy as np
 
 from . import nest, sweep
 from .modes import nested, recorder
-from .ops.shaping import IDENTITY, reshape, stack
+from .ops.shaping import IDENTITY, astype, reshape, stack
 from .value import Value, _leaf_data, apply, bare, leaf, raw
 
 ArgNums = int | Sequence[int]
@@ -129,6 +129,8 @@ def _positions(chosen: tuple[Any, ...], n: int) -> list[int]:
 
 def _input(x: Any, positions: list[int]) -> Value:
     if isinstance(x, Value):  # a new number, so that only ways through this use of x count
+        if x.dtype.kind in "iub":  # an argument of a function that is compiled
+            return astype(x, float)  # type: ignore[no-any-return]
         return apply(IDENTITY, (x,))  # type: ignore[no-any-return]
     try:
         return Value(x)
