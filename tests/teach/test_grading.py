@@ -16,7 +16,7 @@ from tinygrad_lecture import teach
 from tinygrad_lecture.errors import UsageError
 from tinygrad_lecture.teach import Graded, Limits, grading
 
-LIMITS = Limits(seconds=1.0, megabytes=512.0)
+LIMITS = Limits(seconds=3.0, megabytes=512.0)
 POSIX = sys.platform == "linux"
 
 
