@@ -277,10 +277,10 @@ def test_a_million_entries_are_summarised_in_ten_seconds() -> None:
     for _ in range(500_000):
         y = y * 0.9999999 + x
     y.backward()
-    start = time.perf_counter()
+    start = time.process_time()  # what else the machine does is not counted
     picture = draw(y)
-    svg = picture.svg()
-    assert time.perf_counter() - start < 10
+    svg = picture.svg()  # of three nodes: no time at all
+    assert time.process_time() - start < 10
     assert picture.graph.entries == 1_000_001
     assert "×500,000" in svg
 
