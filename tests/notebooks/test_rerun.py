@@ -30,8 +30,9 @@ def test_a_notebook_gives_what_it_keeps_in_order_and_with_every_cell_run_again(p
             start = time.perf_counter()
             for place, cell in code(notebook):
                 kept = [nbformat.from_dict(output) for output in cell.outputs]
-                # An experiment keeps nothing from run to run, and takes the longest.
-                for _ in range(1 if "experiments." in cell.source else times):
+                # Experiments and figures keep nothing from run to run, and take the longest.
+                slow = re.search(r"\b(experiments|plots)\.", cell.source)
+                for _ in range(1 if slow else times):
                     now = execute(cell, place)
                     found = differences(kept, now, rtol_of(cell))
                     wrong += [f"{cell.id}, run in pass {times}: {text}" for text in found]
