@@ -96,7 +96,7 @@ def _code(text: str) -> str:
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], name: str) -> str:
     """Return a table; each line of a cell is a paragraph of its own."""
-    lines = [f"\n.. list-table::\n   :header-rows: 1\n   :class: {name}\n"]
+    lines = [f"\n.. list-table::\n   :header-rows: 1\n   :widths: auto\n   :class: {name}\n"]
     for row in (head, *rows):
         for k, cell in enumerate(row):
             first, *more = cell.split("\n")

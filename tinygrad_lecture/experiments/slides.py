@@ -153,15 +153,15 @@ def index() -> str:
     Examples
     --------
     >>> import tinygrad_lecture as tg
-    >>> print(tg.experiments.index()[:48])
-    ## 1. Depth matters: [01-depth](01-depth.ipynb)
+    >>> print(tg.experiments.index()[:45])
+    ## Depth matters: [01-depth](01-depth.ipynb)
     """
     return "\n".join(_tables())
 
 
 def _tables() -> Iterator[str]:
-    for k, part in enumerate(PARTS, 1):
-        yield f"## {k}. {part.title}: [{part.notebook}]({part.notebook}.ipynb)\n"
+    for part in PARTS:
+        yield f"## {part.title}: [{part.notebook}]({part.notebook}.ipynb)\n"
         yield "| id | slide | functions | claims |\n|---|---|---|---|"
         for slide in part.slides:
             names = ", ".join(f"`tg.{name}`" for name in slide.names)
