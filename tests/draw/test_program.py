@@ -142,3 +142,16 @@ def test_names_of_parameters_are_shown_literally() -> None:
     picture = draw(f, 3.0)
     assert "&lt;/TD&gt;\\\\N&amp;\\\\n · x" in picture.dot()
     assert "<svg" in picture.svg()
+
+
+def test_a_tangled_program_is_summarised() -> None:
+    def chain(w: Any) -> Any:
+        y = w
+        for _ in range(100):
+            y = tg.tanh(w * y + w)
+        return y
+
+    picture = draw(tg.compile(chain, exact=True), 0.5)
+    assert {n.count for n in picture.graph if n.id.startswith("s")} == {1, 100}
+    assert len(picture.graph) < 20
+    assert "<svg" in picture.svg()

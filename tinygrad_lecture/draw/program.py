@@ -26,6 +26,7 @@ from .dot import Look
 from .drawing import Drawing
 from .graph import Edge, Graph, Group, Node
 from .labels import formula, number, shape_text
+from .room import FAR, reach
 
 __all__ = ["draw_program", "is_program"]
 
@@ -259,7 +260,10 @@ class _Rows:
         )
 
     def side(self, group: Group, limit: int, node: Callable[[int, list[int]], Node]) -> _Side:
-        """Return the nodes under a frame; those that are alike are one if they are many."""
+        """Return the nodes under a frame; those that are alike are one if they are many.
+
+        So they are where edges would go so far that a layout took minutes.
+        """
         program = self.program
 
         def op(key: Key) -> Any:
@@ -267,18 +271,25 @@ class _Rows:
                 (program.op[key.row], self.name(key)) if isinstance(key, _Read) else program.op[key]
             )
 
-        alike: tuple[Callable[[Any], Any], ...] = (
-            lambda key: (
-                self.level[key],
-                op(key),
-                () if isinstance(key, _Read) else program.shape[key],
-            ),
-            op,
-        )
-        boxes: dict[Key, Key] = {key: key for key in self.keys}
-        for same in alike:
+        def alike(key: Key) -> Any:
+            shape = () if isinstance(key, _Read) else program.shape[key]
+            return self.level[key], op(key), shape
+
+        def alone(key: Key) -> Any:
+            return key
+
+        for same in (alone, alike):
+            boxes = merge(self.keys, same)
             if len(set(boxes.values())) > limit:
-                boxes = merge(self.keys, same)
+                continue
+            side = self._drawn(group, boxes, node)
+            if reach(Graph(tuple(side.nodes), tuple(side.edges))) <= FAR:
+                return side
+        return self._drawn(group, merge(self.keys, op), node)
+
+    def _drawn(
+        self, group: Group, boxes: dict[Key, Key], node: Callable[[int, list[int]], Node]
+    ) -> _Side:
         members: dict[Key, list[Key]] = {}
         for key in self.keys:
             members.setdefault(boxes[key], []).append(key)
