@@ -46,6 +46,33 @@ def test_links(body: str, problem: str | None, checker: Any, tmp_path: Path) -> 
     assert problem is None or (problem in found[0] and found[0].startswith("page.html: <"))
 
 
+@pytest.mark.parametrize(
+    ("tex", "part"),
+    [
+        (r"\Big\lfloor x\Big\rfloor", ">⌊</mo>"),
+        (r"\mathbb E[x]", "<mi>𝔼</mi>"),
+        (r"\mathbb R", "<mi>ℝ</mi>"),
+        (r"\tfrac12", "<mfrac><mn>1</mn><mn>2</mn></mfrac>"),
+    ],
+)
+def test_formulas(tex: str, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("latex2mathml")
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(SITE)
+    text = importlib.import_module("mathml").mathml(tex, "inline")
+    assert text.startswith("<math")
+    assert part in text
+    assert "\\" not in text
+
+
+def test_a_command_that_is_not_known_is_no_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("latex2mathml")
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(SITE)
+    with pytest.raises(ValueError, match=r"\\nowhere is not known"):
+        importlib.import_module("mathml").mathml(r"x + \nowhere", "inline")
+
+
 @pytest.mark.slow
 def test_the_site_builds_strictly(tmp_path: Path) -> None:
     if importlib.util.find_spec("sphinx") is None and not os.environ.get("CI"):
