@@ -77,13 +77,14 @@ def front() -> str:
     return course.linked(text).replace("(.ci/site/", "(") + TREE
 
 
-def beside(src: Path, out: Path) -> None:
-    """Copy the files of the project that the README links to, pictures above all."""
+def beside(src: Path, folder: Path) -> None:
+    """Copy the files of the project that the README links to, and that are no pages of the site."""
     text = (ROOT / "README.md").read_text("utf-8")
     for name in re.findall(r"""(?:\]\(|(?:src|srcset|href)=")([\w./-]+)""", text):
-        if (ROOT / name).is_file() and not (src / name).exists():
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, out / name)
+        page = name.startswith(".ci/site/") or (src / name).with_suffix(".md").exists()
+        if (ROOT / name).is_file() and not page:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
 
 
 def build(out: Path, strict: bool) -> list[str]:
@@ -91,11 +92,12 @@ def build(out: Path, strict: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         src, trees = Path(folder, "src"), Path(folder, "trees")
         prepare(src)
+        beside(src, src)  # for links in Markdown
         options = ["-W", "--keep-going"] if strict else []
         command = ["-b", "html", "-q", "-j", "auto", "-c", HERE, "-d", trees, *options, src, out]
         if build_main(list(map(str, command))):
             return ["Sphinx found what it tells above"]
-        beside(src, out)
+        beside(Path(folder, "none"), out)  # for pictures in HTML
         return links.problems(out)
 
 

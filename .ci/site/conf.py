@@ -22,7 +22,6 @@ extensions = [
     "mathml",
     "names",
 ]
-exclude_patterns = ["pictures"]
 
 # Docstrings: NumPy's sections; the types are told in them, so signatures stay short.
 default_role = "py:obj"
