@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -53,6 +54,24 @@ class TestLimits:
         thread.start()
         thread.join()
         assert found[0]
+
+    def test_an_alarm_while_garbage_is_collected_rings_again(self) -> None:
+        def slow(phase: str, info: Any) -> None:
+            until = time.perf_counter() + 0.4
+            while time.perf_counter() < until:
+                pass
+
+        def endless(x: Any) -> Any:
+            gc.collect()
+            while True:
+                pass
+
+        gc.callbacks.append(slow)
+        try:
+            report = teach.check_forward(endless, tg.tanh, X, cases=1, limits=Limits(seconds=0.2))
+        finally:
+            gc.callbacks.remove(slow)
+        assert "it takes longer than 0.2 s" in reason(report)
 
     @pytest.mark.parametrize("bad", [{"seconds": -1.0}, {"megabytes": float("nan")}])
     def test_bad_limits(self, bad: dict[str, float]) -> None:
