@@ -21,7 +21,7 @@ from ..draw.layout import find_dot
 from ..engine import Tape, Value
 from ..errors import UsageError
 from ..gradcheck.points import as_array, collect, parse_shape, parse_value
-from ..gradcheck.problem import TargetError
+from ..gradcheck.problem import run_target
 from ..gradcheck.targets import load, seeded
 
 __all__ = ["add_parser", "run"]
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
             _formula(args.expr, inputs) if args.expr is not None else _target(args.target, inputs)
         )
         inputs.check_used()
-        picture = _run(name, lambda: make(thing, *given, focus=args.focus, **options))
+        picture = run_target(name, lambda: make(thing, *given, focus=args.focus, **options))
     if args.out:
         picture.save(args.out)
     if args.json:
@@ -245,7 +245,7 @@ def _target(target: str, inputs: _Inputs) -> tuple[str, Any, tuple[Any, ...]]:
             if key in inputs.values
         }  # fmt: skip
         inputs.used.update(made)
-        thing = _run(target, lambda: thing(**made))
+        thing = run_target(target, lambda: thing(**made))
     if not callable(thing):
         raise UsageError(
             f"{target} is {type(thing).__name__}: a function, a module, a Value or a Tape is drawn"
@@ -271,14 +271,3 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         for key, parameter in signature.parameters.items()
         if key != "self" and parameter.kind in usual
     }
-
-
-def _run(name: str, call: Callable[[], Any]) -> Any:
-    """Call into what the user wrote; what it raises is told in one line."""
-    try:
-        with np.errstate(all="ignore"):
-            return call()
-    except UsageError:
-        raise
-    except Exception as error:
-        raise TargetError(name, error) from error

@@ -39,6 +39,17 @@ class TargetError(UsageError):
         super().__init__(f"{name} raised {kind}: {text} (at {origin(original)})")
 
 
+def run_target(name: str, call: Callable[[], Any]) -> Any:
+    """Call into what the user wrote; what it raises becomes a `TargetError`."""
+    try:
+        with np.errstate(all="ignore"):
+            return call()
+    except UsageError:
+        raise
+    except Exception as error:
+        raise TargetError(name, error) from error
+
+
 class NotAnalytic(Exception):  # noqa: N818 (an answer, not an error)
     """The target does not take complex input; the message says why."""
 
@@ -145,13 +156,7 @@ class Problem(ABC):
 
     def run(self, call: Callable[[], Any]) -> Any:
         """Call into the target; what it raises becomes a `TargetError`."""
-        try:
-            with np.errstate(all="ignore"):
-                return call()
-        except UsageError:
-            raise
-        except Exception as error:
-            raise TargetError(self.name, error) from error
+        return run_target(self.name, call)
 
     def flatten(self, result: Any) -> Array:
         """Return a result as one float64 vector; its shapes have to stay what they were.
