@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import importlib
 import linecache
 import math
@@ -45,7 +44,8 @@ class NotDone(StudentError):  # noqa: N818 - an answer, not an error
 
 
 AGAIN = 0.1
-"""Seconds after which the alarm rings again, where it could not be raised."""
+"""Seconds after which the alarm rings again: in a callback of the garbage collector, exceptions are
+lost."""
 
 
 class TimeUp(BaseException):
@@ -108,10 +108,14 @@ def _alarm(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def ring(_signal: int, frame: FrameType | None) -> None:
-        if not _collecting(frame):
-            raise TimeUp
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeUp
 
+    def hook(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, TimeUp):
+            report(lost)
+
+    report, sys.unraisablehook = sys.unraisablehook, hook
     before = signal.signal(signal.SIGALRM, ring)
     rest = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
@@ -119,16 +123,7 @@ def _alarm(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, *rest)
         signal.signal(signal.SIGALRM, before)
-
-
-def _collecting(frame: FrameType | None) -> bool:
-    """Whether a callback of the garbage collector is running: there an exception is lost."""
-    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
-    while frame is not None:
-        if frame.f_code in callbacks:
-            return True
-        frame = frame.f_back
-    return False
+        sys.unraisablehook = report
 
 
 @functools.cache
