@@ -50,6 +50,7 @@ def test_the_noise_has_mean_zero_and_is_the_same_for_all_rates() -> None:
     assert np.mean(heights[-100:]) == pytest.approx(floor, rel=0.1)
 
 
+@pytest.mark.slow
 def test_another_rule_is_noticed() -> None:
     outcome = experiments.no_rule_wins_everywhere(
         rules={"RMSProp": optim.SGD, "Rprop": partial(optim.SGD, momentum=0.5)}, quick=True

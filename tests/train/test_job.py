@@ -226,7 +226,9 @@ def test_a_folder_of_idx_files_is_learned_in_float32(tmp_path: Path) -> None:
         resume_classifier(tmp_path / "out")
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_digits_with_the_default_recipe(tmp_path: Path, seed: int) -> None:
     report = train_classifier(Settings.of("digits", seed=seed), tmp_path)
     assert report.test_accuracy is not None
