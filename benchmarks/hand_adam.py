@@ -77,39 +77,19 @@ class BlockedAdam:
     def step(self) -> None:
         """Move all parameters."""
         self.t += 1
-        if not self.scaled:
-            self._step_of_moments()
-            return
-        c = math.sqrt((1 - BETA2) / (1 - BETA2**self.t))
-        self.rate[()] = LR * (1 - BETA1) / ((1 - BETA1**self.t) * c)
-        self.eps[()] = EPS / c
-        multiply, add, sqrt, divide, subtract = np.multiply, np.add, np.sqrt, np.divide, np.subtract
-        beta1, beta2, rate, eps = self.beta1, self.beta2, self.rate, self.eps
-        for p, g, m, v, t in self.blocks:
-            multiply(m, beta1, m)
-            add(m, g, m)
-            multiply(g, g, t)
-            multiply(v, beta2, v)
-            add(v, t, v)
-            sqrt(v, t)
-            add(t, eps, t)
-            divide(m, t, t)
-            multiply(t, rate, t)
-            subtract(p, t, p)
-
-    def _step_of_moments(self) -> None:
         c = math.sqrt(1 - BETA2**self.t)
-        self.rate[()] = LR * c / (1 - BETA1**self.t)
-        self.eps[()] = EPS * c
+        unit = math.sqrt(1 - BETA2) if self.scaled else 1.0  # of √v
+        self.rate[()] = LR * c / (1 - BETA1**self.t) / unit * (1 - BETA1 if self.scaled else 1.0)
+        self.eps[()] = EPS * c / unit
         multiply, add, sqrt, divide, subtract = np.multiply, np.add, np.sqrt, np.divide, np.subtract
         beta1, beta2, rest1, rest2 = self.beta1, self.beta2, self.rest1, self.rest2
-        rate, eps = self.rate, self.eps
+        rate, eps, scaled = self.rate, self.eps, self.scaled
         for p, g, m, v, t in self.blocks:
-            multiply(g, rest1, t)
             multiply(m, beta1, m)
-            add(m, t, m)
+            add(m, g if scaled else multiply(g, rest1, t), m)
             multiply(g, g, t)
-            multiply(t, rest2, t)
+            if not scaled:
+                multiply(t, rest2, t)
             multiply(v, beta2, v)
             add(v, t, v)
             sqrt(v, t)

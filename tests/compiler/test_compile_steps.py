@@ -1271,19 +1271,8 @@ def test_an_exception_in_the_function_leaves_everything_as_it_was() -> None:
 # ---------------------------------------------------------------------------------------- exact
 
 
-def exact_cases() -> list[Any]:
-    cases = []
-    for dtype in (np.float64, np.float32):
-        for net in NETS:
-            single = net is plain_mean_norm_net and dtype is np.float32
-            reason = "the count of batches is a float64 array in the eager step, a float here"
-            marks = [pytest.mark.xfail(strict=True, reason=reason)] if single else []
-            name = f"{dtype.__name__}-{net.__name__}"
-            cases.append(pytest.param(net, dtype, marks=marks, id=name))
-    return cases
-
-
-@pytest.mark.parametrize(("net", "dtype"), exact_cases())
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_exact_steps_are_equal_to_the_bit(net: Any, dtype: Any) -> None:
     for optimizer in OPTIMIZERS.values():
         ours, theirs = (Task(make(net, dtype), optimizer, dtype=dtype) for _ in range(2))

@@ -159,7 +159,10 @@ class Executable:
             end = offset + max(size, 1)
             old = sizes.get(memory, (0, program.dtype[i]))[0]
             sizes[memory] = (max(old, end), program.dtype[i])
-        self.memories = _side_by_side(sizes)
+        leaving = {program.place[r].memory for x in program.outputs for r in rows_of(x)}
+        lent = {memory for memory in leaving if not memory.startswith(("arena", "block"))}
+        for group in (lent, sizes.keys() - lent):  # who keeps a parameter keeps no scratch memory
+            self.memories |= _side_by_side({m: sizes[m] for m in sizes if m in group})
         for i, name in enumerate(program.op):
             if name == "const":
                 self.array(i)[...] = program.params[i]["value"]

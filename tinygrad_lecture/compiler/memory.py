@@ -29,7 +29,11 @@ KEPT = {"input", "inputs", "draw", "const"}
 """Rows that are not computed: their memory is their own for all of the run."""
 
 
-INPLACE = ELEMENTWISE - {"cast"} | {
+BLOCKWISE = ELEMENTWISE - {"cast"}
+"""Ops that are run in blocks, whose results share memory: all of one dtype."""
+
+
+INPLACE = BLOCKWISE | {
     "square", "sin", "cos", "expm1", "log1p", "floor_divide", "mod", "greater", "less", "add_at",
 }  # fmt: skip
 
@@ -190,7 +194,8 @@ class Allocation:
                 if keep or self.last[i] not in inside:
                     continue
                 for x in program.args[i]:  # what is written there later may be prepared there
-                    if x in new and self.last[x] == i and self.last[i] <= new[x]:
+                    alike = x in new and program.dtype[x] == program.dtype[i]
+                    if alike and self.last[x] == i and self.last[i] <= new[x]:
                         self.place[i] = self.place[x]
                 if i in self.place:
                     continue
@@ -259,6 +264,10 @@ def _reads_alike(program: Program, i: int, y: Any, x: int) -> bool:
     return True
 
 
+def _is_number(program: Program, x: Any) -> bool:
+    return (program.shape[x] if type(x) is int else getattr(x, "shape", ())) == ()
+
+
 def elementwise_runs(program: Program) -> list[list[int]]:
     """Return runs of rows that are elementwise on the same long arrays: they are run in blocks."""
     runs: list[list[int]] = []
@@ -266,17 +275,19 @@ def elementwise_runs(program: Program) -> list[list[int]]:
 
     def fits(i: int) -> bool:
         shape = program.shape[i]
-        if program.op[i] not in ELEMENTWISE or len(shape) != 1 or shape[0] < 2 * BLOCK:
+        if program.op[i] not in BLOCKWISE or len(shape) != 1 or shape[0] < 2 * BLOCK:
             return False
-        if run and shape != program.shape[run[0]]:
+        if run and (shape, program.dtype[i]) != (program.shape[run[0]], program.dtype[run[0]]):
             return False
         for x in program.args[i]:
             if type(x) is int and program.shape[x] not in (shape, ()):
                 return False
             if (type(x) is View and x.shape != ()) or isinstance(x, np.ndarray):
                 return False
-            if any(r in run and program.shape[r] == () for r in rows_of(x)):
-                return False
+            if _is_number(program, x) and any(
+                r in run or (program.op[r] == "input" and program.shape[r]) for r in rows_of(x)
+            ):
+                return False  # one of these blocks may be where it lies
         return True
 
     for i in range(max(program.late, 0), len(program)):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..engine import astype, mean, square
+from ..engine import Value, astype, mean, square
 from ..engine.value import bare
 from .functional._operands import as_operand
 from .functional.normalization import along, batch_norm, scaled
@@ -179,7 +179,10 @@ class BatchNorm1d(Module):
         """Move the running statistics toward those of a batch."""
         assert self.num_batches_tracked is not None
         self.num_batches_tracked = self.num_batches_tracked + 1
-        a = 1.0 / self.num_batches_tracked if self.momentum is None else self.momentum
+        count: Any = self.num_batches_tracked
+        if not isinstance(count, Value):
+            count = float(count)  # an array without axes would make float32 statistics float64
+        a = 1.0 / count if self.momentum is None else self.momentum
         for name, new in (("running_mean", average), ("running_var", variance)):
             old = getattr(self, name)
             moved = (1 - a) * old + a * new
