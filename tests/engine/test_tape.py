@@ -170,21 +170,21 @@ def test_outputs_without_a_value_are_refused(outputs: Any, came: str) -> None:
 def test_the_table_of_scalars() -> None:
     w, _, out = neuron()
     assert str(tg.Tape(out)).splitlines() == [
-        "no  name  op        inputs  primal    local derivative  adjoint",
-        " 0  w     leaf              3                           not computed",
-        " 1  x     leaf              2                           not computed",
-        " 2        multiply  0, 1    6         2, 3              not computed",
-        " 3        subtract  2, 5    1         1                 not computed",
-        " 4        tanh      3       0.761594  0.419974          not computed",
+        "no  name  op        inputs      primal    local derivative  adjoint",
+        " 0  w     leaf                  3                           not computed",
+        " 1  x     leaf                  2                           not computed",
+        " 2        multiply  0, 1        6         2, 3              not computed",
+        " 3        subtract  2, const 5  1         1                 not computed",
+        " 4        tanh      3           0.761594  0.419974          not computed",
     ]
     out.backward()
     assert tg.Tape(out).table(digits=3).splitlines() == [
-        "no  name  op        inputs  primal  local derivative  adjoint",
-        " 0  w     leaf              3                         0.84",
-        " 1  x     leaf              2                         1.26",
-        " 2        multiply  0, 1    6       2, 3              0.42",
-        " 3        subtract  2, 5    1       1                 0.42",
-        " 4        tanh      3       0.762   0.42              1",
+        "no  name  op        inputs      primal  local derivative  adjoint",
+        " 0  w     leaf                  3                         0.84",
+        " 1  x     leaf                  2                         1.26",
+        " 2        multiply  0, 1        6       2, 3              0.42",
+        " 3        subtract  2, const 5  1       1                 0.42",
+        " 4        tanh      3           0.762   0.42              1",
     ]
     assert w.grad == pytest.approx(0.839948683)
 

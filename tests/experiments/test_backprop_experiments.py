@@ -24,8 +24,8 @@ def test_a_backward_by_hand_without_its_transpose_is_noticed(
 
     monkeypatch.setattr(manual.Linear, "backward", faulty)
     outcome = experiments.manual_backprop(quick=True)
-    assert outcome["Tanh: gradient of the input"].holds
-    assert not outcome["Tanh: gradients of weights and biases"].holds
+    assert outcome["Tanh: gradient of the input, difference"].holds
+    assert not outcome["Tanh: gradients of weights, biases, difference"].holds
 
 
 def test_a_wrong_op_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -389,7 +389,12 @@ def _cells(e: Entry, digits: int) -> list[str]:
             return f"{float(x):.{digits}g}"
         return f"<{'×'.join(map(str, np.shape(x)))}>"
 
-    inputs = ", ".join(str(i) if isinstance(i, int) else show(i[0]) for i in e.inputs)
+    def operand(i: Any) -> str:
+        if isinstance(i, int):
+            return str(i)
+        return show(i[0]) if np.ndim(i[0]) else f"const {show(i[0])}"  # no number of an entry
+
+    inputs = ", ".join(map(operand, e.inputs))
     params = ", ".join(
         f"{k}={_short(p)}" for k, p in e.params.items() if p is not None and p is not False
     )

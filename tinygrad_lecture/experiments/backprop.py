@@ -86,8 +86,8 @@ def scalar_backprop(*, depth: int = 100_000, quick: bool = False, seed: int = 0)
             Check("gradient of max(x, 0) is 1 or 0", clips, equals(True)),
             Check(f"gradient of {depth} products over cⁿ", x.grad / c**depth, near(1.0, abs=1e-9)),
         ],
-        figure=figure.add("measured", at, [links[i].grad for i in at]).add(
-            "c^(n − i)", at, c ** (depth - at.astype(float)), style="points"
+        figure=figure.add("(1 + 1/n)ⁿ⁻ⁱ after i of n", at, c ** (depth - at.astype(float))).add(
+            "measured", at, [links[i].grad for i in at], style="points"
         ),
     )
 
@@ -311,8 +311,8 @@ def manual_backprop(*, batch: int = 7, quick: bool = False, seed: int = 0) -> Ou
                     _apart(linear.grads[key], p.grad) for key, p in tape[2 * k].named_parameters()
                 ]
         checks += [
-            Check(f"{name}: loss", losses, at_most(1e-12)),
-            Check(f"{name}: gradients of weights and biases", weights, at_most(1e-12)),
-            Check(f"{name}: gradient of the input", inputs, at_most(1e-12)),
+            Check(f"{name}: loss, difference", losses, at_most(1e-12)),
+            Check(f"{name}: gradients of weights, biases, difference", weights, at_most(1e-12)),
+            Check(f"{name}: gradient of the input, difference", inputs, at_most(1e-12)),
         ]
     return Outcome(checks)
