@@ -14,6 +14,18 @@ from tinygrad_lecture.teach import check_answer
 A = np.array([1.0, -2.0, 4.0])
 
 
+class Rude:
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("no numbers")
+
+
+class Whisper(str):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
 @pytest.mark.parametrize(
     ("answer", "expected", "result", "reason"),
     [
@@ -25,7 +37,15 @@ A = np.array([1.0, -2.0, 4.0])
         (A.tolist(), A, "right", ""),
         (True, True, "right", ""),
         (False, True, "wrong", "it is too small"),
-        (1.0 + 2e-6, 1.0, "wrong", "it is 1 times what is right"),
+        (1.0 + 2e-6, 1.0, "wrong", "it is too large"),
+        (1.00001 * A, A, "wrong", "3 of 3 numbers are off"),
+        ([0.0, 2.0], [0.0, 1.0], "wrong", "it is 2 times what is right"),
+        (tuple(map(tg.Value, A)), A, "right", ""),
+        ([tg.Value(1.0), [2.0]], A, "wrong", "numbers are asked for, and list came"),
+        (Rude(), 1.0, "wrong", "numbers are asked for, and Rude came"),
+        (Whisper("x"), "kink", "wrong", "not 'x'"),
+        (Whisper("Kink"), "kink", "right", ""),
+        (10**400, 1.0, "wrong", "numbers are asked for, and int came"),
         (0.0, 0.0, "right", ""),
         (3.0, 0.0, "wrong", "it is too large"),
         (-A, A, "wrong", "the sign is wrong"),
@@ -62,7 +82,13 @@ def test_it_shows_itself() -> None:
 
 @pytest.mark.parametrize(
     ("expected", "rtol", "message"),
-    [(np.inf, 1e-6, "expected must be finite, got inf"), (1.0, -1.0, "rtol must not be negative")],
+    [
+        (np.inf, 1e-6, "expected must be finite, got inf"),
+        (1.0, -1.0, "rtol must not be negative"),
+        (1j, 1e-6, "expected must be a real number, an array of them or a text, got complex"),
+        (["a"], 1e-6, "expected must be a real number, .* got a list of 1"),
+        (None, 1e-6, "expected must be a real number, .* got NoneType"),
+    ],
 )
 def test_bad_checks_are_refused(expected: Any, rtol: float, message: str) -> None:
     with pytest.raises(UsageError, match=message):

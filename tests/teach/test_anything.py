@@ -117,6 +117,45 @@ def test_odd_attributes(name: str, odd: str) -> None:
     assert str(report)
 
 
+@pytest.mark.parametrize("name", EXERCISES)
+def test_missing_methods(name: str) -> None:
+    """A method that is not there, is misspelt, or is a property that raises, is told."""
+    for missing in (None, property(lambda self: dict[str, int]()["no"])):
+        for method in methods(_entry(name)):
+            entry = _entry(name)
+            if missing is None:
+                delattr(entry, method)
+            else:
+                setattr(entry, method, missing)
+            report = EXERCISES[name].check(entry, limits=LIMITS)
+            assert not report, method
+            if method != "__init__":
+                words = f"attribute {method!r}" if missing is None else "KeyError: 'no'"
+                found = " ".join(report.reasons)
+                assert words in found or f"no {method}(" in found, found
+
+
+def _entry(name: str) -> Any:
+    namespace: dict[str, Any] = {}
+    exec(solution(name), namespace)
+    return namespace[EXERCISES[name].entry]
+
+
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_missing_methods_of_a_module(method: str) -> None:
+    kind = type("Mine", (), {m: vars(Halved)[m] for m in {"forward", "backward"} - {method}})
+    report = teach.check_module(kind(), lambda x: 0.5 * x, np.ones((3, 2)))
+    assert f"it raises AttributeError: 'Mine' object has no attribute {method!r}" in report.reasons
+
+
+class Halved:
+    def forward(self, x: Any) -> Any:
+        return 0.5 * x
+
+    def backward(self, grad_output: Any) -> Any:
+        return 0.5 * grad_output
+
+
 @pytest.mark.parametrize("odd", ODD)
 def test_the_four_checks(odd: str) -> None:
     x, change = np.ones((3, 2)), ODD[odd]

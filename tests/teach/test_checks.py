@@ -226,6 +226,9 @@ class TestBackward:
 
         assert reason(report) == "it returned 2 gradients, and 3 are needed: x, W, b"
 
+    def test_a_gradient_may_be_a_list(self) -> None:
+        assert teach.check_backward(lambda g, x: (g * np.cos(x)).tolist(), tg.sin, X)
+
     def test_known_mistakes(self) -> None:
         known = {"x": [Mistake("cosine forgotten", lambda c: c.grad_output)]}
         report = teach.check_backward(lambda g, x: g, tg.sin, X, mistakes=known)
@@ -290,6 +293,57 @@ class TestModule:
 
         report = teach.check_module(Adds(), tg.nn.Linear(3, 2, rng=0), X)
         assert "they add up from call to call" in reason(report)
+
+    def test_failing_the_second_time(self) -> None:
+        class Once(Linear):
+            def forward(self, x: Array) -> Array:
+                if hasattr(self, "x"):
+                    raise RuntimeError("once is enough")
+                return super().forward(x)
+
+        report = teach.check_module(Once(), tg.nn.Linear(3, 2, rng=0), X)
+        assert (
+            "when both passes run a second time, it raises RuntimeError: once is enough"
+            in reason(report)
+        )
+        assert "they add up" not in reason(report)
+        assert report.points == pytest.approx(9.0)
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 4])
+    def test_gradients_of_parameters_may_be_returned(self, count: int) -> None:
+        """Those that are missing may be stored; there must not be more than there are names."""
+
+        class Returns(Linear):
+            def backward(self, g: Array) -> Any:
+                dx = super().backward(g)
+                return (dx, self.dW, self.db, dx)[:count]
+
+        report = teach.check_module(Returns(), tg.nn.Linear(3, 2, rng=0), X)
+        if count < 4:
+            assert report, str(report)
+        else:
+            assert "it returned 4 gradients, and 3 are needed: x, weight, bias" in reason(report)
+            assert report.points < 10.0
+
+    def test_two_inputs_need_two_gradients(self) -> None:
+        class Product:
+            def forward(self, a: Array, b: Array) -> Array:
+                self.a, self.b = a, b
+                return a * b
+
+            def backward(self, g: Array) -> Any:
+                return self.given(g)
+
+            def given(self, g: Array) -> Any:
+                return (g * self.b,)
+
+        class Both(Product):
+            def given(self, g: Array) -> Any:
+                return [g * self.b, g * self.a]
+
+        few = teach.check_module(Product(), lambda a, b: a * b, X, X + 1)
+        assert "it returned 1 gradients, and 2 are needed: a, b" in reason(few)
+        assert teach.check_module(Both(), lambda a, b: a * b, X, X + 1)
 
     def test_a_missing_parameter(self) -> None:
         report = teach.check_module(manual.Tanh(), tg.nn.Linear(3, 2, rng=0), X)
@@ -380,3 +434,39 @@ class TestOptimizer:
         known = Mistake("uphill", lambda task: trajectory(up, task))
         report = teach.check_optimizer(kind, tg.optim.SGD, lr=0.1, mistakes=[known])
         assert report.reasons == ["uphill"]
+
+
+def every(**options: Any) -> list[Callable[[], Report]]:
+    """All four checks, of right solutions."""
+    return [
+        lambda: teach.check_forward(np.tanh, tg.tanh, X, **options),
+        lambda: teach.check_backward(lambda g, x: g * np.cos(x), tg.sin, X, **options),
+        lambda: teach.check_module(manual.Tanh(), tg.nn.Tanh(), X, **options),
+        lambda: teach.check_optimizer(Momentum, tg.optim.SGD, lr=0.1, **options),
+    ]
+
+
+class TestArguments:
+    @pytest.mark.parametrize("seed", [np.int64(3), np.random.default_rng(3)])
+    def test_seeds(self, seed: Any) -> None:
+        assert all(check() for check in every(seed=seed))
+
+    @pytest.mark.parametrize("seed", [None, -1, 1.5, "a", True])
+    def test_bad_seeds(self, seed: Any) -> None:
+        for check in every(seed=seed):
+            with pytest.raises(UsageError, match="seed must be a non-negative integer"):
+                check()
+
+    @pytest.mark.parametrize("points", [-1, float("nan"), float("inf"), None, "10"])
+    def test_bad_points(self, points: Any) -> None:
+        for check in every(points=points):
+            with pytest.raises(UsageError, match="points must be a finite number ≥ 0, got"):
+                check()
+
+    @pytest.mark.parametrize("count", [0, -1, 2.5, None])
+    def test_bad_counts(self, count: Any) -> None:
+        for check in every(cases=count)[:3]:
+            with pytest.raises(UsageError, match="cases must be an integer ≥ 1, got"):
+                check()
+        with pytest.raises(UsageError, match="steps must be an integer ≥ 1, got"):
+            teach.check_optimizer(Momentum, tg.optim.SGD, steps=count, lr=0.1)

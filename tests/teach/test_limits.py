@@ -27,6 +27,27 @@ def reason(report: Report) -> str:
     return "\n".join(report.reasons)
 
 
+class Own(BaseException):
+    """No Exception: ``except Exception`` lets it pass."""
+
+
+class TestRun:
+    @pytest.mark.parametrize("error", [Own("no luck"), GeneratorExit("no luck")])
+    def test_whatever_is_raised_is_told(self, error: BaseException) -> None:
+        def fails(x: Array) -> Array:
+            raise error
+
+        report = teach.check_forward(fails, tg.tanh, X)
+        assert f"it raises {type(error).__name__}: no luck (line" in reason(report)
+
+    def test_ctrl_c_is_not_the_students(self) -> None:
+        def interrupted(x: Array) -> Array:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            teach.check_forward(interrupted, tg.tanh, X)
+
+
 class TestLimits:
     def test_time(self) -> None:
         def endless(x: Array) -> Array:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ..engine import Value
 from ..errors import UsageError
+from ..gradcheck.causes import ratio
+from ..gradcheck.numeric import Array
+from ..gradcheck.problem import brief
+from .judge import as_array
+from .report import MARKS, Result
 
 __all__ = ["Answer", "check_answer"]
-
-Result: TypeAlias = Literal["right", "wrong", "not done yet"]
-MARKS: dict[Result, str] = {"right": "✓", "wrong": "✗", "not done yet": "○"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,50 +99,51 @@ def check_answer(answer: Any, expected: Any, *, what: str, rtol: float = 1e-6) -
     if isinstance(expected, str):
         if not isinstance(answer, str):
             return Answer(what, "wrong", f"a text is asked for, and {_kind(answer)} came")
-        same = answer.strip().casefold() == expected.strip().casefold()
-        return Answer(what, "right") if same else Answer(what, "wrong", f"not {answer!r}")
-    right = np.asarray(expected, dtype=float)
+        text = str.__str__(answer)  # a class of the student's may show itself otherwise, or not
+        same = text.strip().casefold() == expected.strip().casefold()
+        return Answer(what, "right") if same else Answer(what, "wrong", f"not {text!r}")
+    right = _numbers(expected)
+    if right is None:
+        raise UsageError(
+            "check_answer: expected must be a real number, an array of them or a text, got "
+            f"{brief(expected)}"
+        )
     if not np.isfinite(right).all():
         raise UsageError(f"check_answer: expected must be finite, got {expected!r}")
     given = _numbers(answer)
     if given is None:
         return Answer(what, "wrong", f"numbers are asked for, and {_kind(answer)} came")
-    reason = _reason(given, right, rtol)
+    with np.errstate(all="ignore"):
+        reason = _reason(given, right, rtol)
     return Answer(what, "wrong", reason) if reason else Answer(what, "right")
 
 
-def _numbers(answer: Any) -> Any:
+def _numbers(answer: Any) -> Array | None:
     """Return an answer as an array of floats; None if it is none."""
-    if isinstance(answer, Value):
-        answer = answer.data
-    try:
-        array = np.asarray(answer)
-    except ValueError:  # rows of different lengths
-        return None
-    return array.astype(float) if array.dtype.kind in "bfiu" else None
+    if isinstance(answer, list | tuple):
+        return as_array([x.data if isinstance(x, Value) else x for x in answer])
+    return as_array(answer.data if isinstance(answer, Value) else answer)
 
 
 def _kind(answer: Any) -> str:
     return type(answer).__name__
 
 
-def _reason(given: Any, right: Any, rtol: float) -> str:
+def _reason(given: Array, right: Array, rtol: float) -> str:
     """Say what is wrong, or nothing."""
     if given.shape != right.shape:
         return f"the shape is {given.shape}, and should be {right.shape}"
     if not np.isfinite(given).all():
         return "it holds inf or nan"
     scale = float(np.max(np.abs(right), initial=0.0)) or 1.0
-    if np.max(np.abs(given - right), initial=0.0) <= rtol * scale:
+    off = np.abs(given - right) > rtol * scale
+    if not off.any():
         return ""
-    if np.max(np.abs(given + right)) <= rtol * scale:
+    factor = ratio(given, right)
+    if factor is not None and np.isclose(factor, -1.0):
         return "the sign is wrong"
-    if right.all():
-        ratios = given / right
-        ratio = float(ratios.flat[0])
-        if ratio and np.allclose(ratios, ratio, rtol=max(rtol, 1e-9)):
-            return f"it is {ratio:.3g} times what is right"
+    if factor and f"{factor:.3g}" != "1":
+        return f"it is {factor:.3g} times what is right"
     if right.shape:
-        wrong = int(np.sum(np.abs(given - right) > rtol * scale))
-        return f"{wrong} of {right.size} numbers are off"
+        return f"{int(off.sum())} of {right.size} numbers are off"
     return "it is too " + ("large" if given > right else "small")

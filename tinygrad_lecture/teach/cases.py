@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,35 @@ from ..data.seeding import Seed, generator
 from ..engine import Value
 from ..errors import UsageError
 
-__all__ = ["examples_like"]
+__all__ = ["checked_number", "checked_points", "examples_like"]
+
+
+def checked_number(name: str, value: Any) -> int:
+    """Return how many cases or steps there are to be.
+
+    Raises
+    ------
+    UsageError
+        If it is no integer, or less than 1.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise UsageError(f"{name} must be an integer ≥ 1, got {value!r}")
+    return int(value)
+
+
+def checked_points(points: Any) -> float:
+    """Return the points to reach.
+
+    Raises
+    ------
+    UsageError
+        If they are no finite number, or negative.
+    """
+    real = isinstance(points, int | float | np.integer | np.floating)
+    if not real or not (math.isfinite(points) and points >= 0):
+        raise UsageError(f"points must be a finite number ≥ 0, got {points!r}")
+    return float(points)
 
 
 def examples_like(inputs: Sequence[Any], count: int, seed: Seed) -> list[list[Any]]:
@@ -24,8 +53,9 @@ def examples_like(inputs: Sequence[Any], count: int, seed: Seed) -> list[list[An
     Raises
     ------
     UsageError
-        If there is no input, or a number is not finite.
+        If there is no input, a number is not finite, or `count` is less than 1.
     """
+    count = checked_number("cases", count)
     if not inputs:
         raise UsageError("inputs are missing: give an example of each argument of the function")
     rng = generator(seed)

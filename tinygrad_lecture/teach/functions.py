@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..data.seeding import Seed
+from ..data.seeding import Seed, as_integer
 from ..engine import Value
 from ..errors import UsageError
 from ..gradcheck.arguments import parameter_names
 from ..gradcheck.kinds import target_name
 from ..gradcheck.numeric import Array
-from .cases import examples_like
+from .cases import checked_points, examples_like
 from .judge import Mistake, Pair, as_array, judge
 from .reference import Case, reference_for
 from .report import Item, Report
@@ -68,7 +68,8 @@ def check_forward(
     Raises
     ------
     UsageError
-        If the example does not fit the reference.
+        If the example does not fit the reference, `cases` is less than 1, `points` are negative, or
+        `seed` is neither a non-negative integer nor a generator.
 
     Examples
     --------
@@ -81,6 +82,7 @@ def check_forward(
       ✗ forward, values (0 of 1): wrong: yours 0.26..., right 0.73... at [1]
     """
     label = name or target_name(student)
+    points = checked_points(points)
     names = parameter_names(reference, len(inputs))
     limits = begin(limits)
     written: set[str] = set()
@@ -151,10 +153,11 @@ def check_backward(
       numbers are right; the shape is 2×3 and should be 3×2
     """
     label = name or target_name(student)
+    points = checked_points(points)
     names = parameter_names(reference, len(inputs))
     truth_of = reference_for(reference, names, inputs)
     limits = begin(limits)
-    rng = np.random.default_rng(seed if isinstance(seed, int) else seed.integers(2**32))
+    rng = np.random.default_rng(as_integer(seed))
     written: set[str] = set()
     found: dict[str, list[Pair]] = {}
     for values in examples_like(inputs, cases, seed):
@@ -241,16 +244,29 @@ def changed(before: dict[str, Any], after: Sequence[Any]) -> set[str]:
     }
 
 
-def parts_by_name(returned: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Assign what a backward pass returned to the inputs."""
+def parts_by_name(returned: Any, names: Sequence[str], needed: int | None = None) -> dict[str, Any]:
+    """Assign what a backward pass returned to the names, in their order.
+
+    Parameters
+    ----------
+    returned : object
+        One gradient, a tuple or a dict of them, or a `StudentError`.  A list is several gradients
+        where several are needed, otherwise one.
+    names : sequence of str
+    needed : int, optional
+        How many of the names have to be there, all by default; the others may be stored instead.
+    """
+    needed = len(names) if needed is None else needed
     if isinstance(returned, StudentError):
         return dict.fromkeys(names, returned)
     if isinstance(returned, dict):
         return {name: returned.get(name, returned.get(f"d{name}")) for name in names}
-    parts = returned if isinstance(returned, list | tuple) else (returned,)
-    if isinstance(returned, list | tuple) and len(parts) != len(names):
+    several = isinstance(returned, tuple) or (isinstance(returned, list) and needed > 1)
+    parts = returned if several else (returned,)
+    if several and not needed <= len(parts) <= len(names):
+        few = names[:needed] if len(parts) < needed else names
         error = StudentError(
-            f"it returned {len(parts)} gradients, and {len(names)} are needed: {', '.join(names)}"
+            f"it returned {len(parts)} gradients, and {len(few)} are needed: {', '.join(few)}"
         )
         return dict.fromkeys(names, error)
     return dict.fromkeys(names) | dict(zip(names, parts, strict=False))

@@ -132,10 +132,11 @@ def same(got: Array, right: Array, rtol: float) -> bool:
 
 def as_array(item: Any) -> Array | None:
     """Return a result as float64 array; None if it is no real number and no array of them."""
-    if isinstance(item, bool | int | float | np.ndarray | np.generic | list | tuple):
+    usual = isinstance(item, bool | int | float | list | tuple)
+    if usual or hasattr(type(item), "__array__"):  # an instance may answer to any name
         try:
             array = np.asarray(item)
-        except Exception:  # noqa: BLE001 - rows of different lengths, and any object in a list
+        except Exception:  # noqa: BLE001 - rows of different lengths, and any object
             return None
         if array.dtype.kind in "biuf":
             return array.astype(np.float64)

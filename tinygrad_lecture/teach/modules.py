@@ -6,18 +6,19 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
 
-from ..data.seeding import Seed
+from ..data.seeding import Seed, as_integer
 from ..errors import UsageError
 from ..gradcheck.arguments import parameter_names
 from ..gradcheck.kinds import target_name
 from ..gradcheck.numeric import Array
 from ..gradcheck.parameters import find_gradient, follow, gradient_at, parameter_paths, place
-from .cases import examples_like
-from .functions import changed, writes
+from .cases import checked_points, examples_like
+from .functions import changed, parts_by_name, writes
 from .judge import Mistake, Pair, as_array, judge, same
 from .reference import Case, Reference, Truth, reference_for
 from .report import Item, Report
@@ -63,7 +64,9 @@ class Subject:
             for _ in range(passes):
                 before = case.inputs | {"grad_output": given}
                 inputs = [x.copy() if isinstance(x, np.ndarray) else x for x in before.values()]
-                found.output = run(partial(module.forward, *inputs[:-1]), self.limits)
+                found.output = run(
+                    partial(methodcaller("forward", *inputs[:-1]), module), self.limits
+                )
                 self._backward(module, case, inputs[-1], found)
                 found.written |= changed(before, inputs)
         except StudentError as error:
@@ -91,22 +94,18 @@ class Subject:
         if isinstance(output, np.ndarray) and changed({"": output}, [found.output]):
             found.written.add("its own output")
             found.output = output
-        parts = _parts(returned, names)
+        # Of a loss, the gradient of the first input is enough.
+        needed = len(floats) if case.grad_output is not None else min(1, len(floats))
+        parts = run(partial(parts_by_name, returned, names, needed), self.limits)
         found.gradients = dict.fromkeys(names) | stored
-        found.gradients |= {n: g for n, g in parts.items() if g is not None}
+        for n, g in parts.items():
+            if g is not None and not (isinstance(g, StudentError) and stored.get(n) is not None):
+                found.gradients[n] = g
         if returned is not None:
             for name in case.params:
                 if found.gradients[name] is None:
                     text = f"no gradient of {name} is found: store it as self.d{name}"
                     found.gradients[name] = StudentError(text)
-
-
-def _parts(returned: Any, names: Sequence[str]) -> dict[str, Any]:
-    """Assign what backward returned: inputs first, then perhaps parameters."""
-    if isinstance(returned, dict):
-        return {n: returned.get(n, returned.get(f"d{n}")) for n in names}
-    parts = returned if isinstance(returned, tuple) else (returned,)
-    return dict(zip(names, parts, strict=False))
 
 
 def module_items(
@@ -196,7 +195,8 @@ def check_module(
     Raises
     ------
     UsageError
-        If the example does not fit the reference.
+        If the example does not fit the reference, or `cases`, `points` or `seed` is none; see
+        `check_forward`.
 
     Examples
     --------
@@ -217,6 +217,7 @@ def check_module(
       ✓ edge cases, inputs stay as they are, the same again (1 of 1)
     """
     label = name or target_name(student)
+    points = checked_points(points)
     limits = begin(limits)
     forward = reference.forward if hasattr(reference, "forward") else reference
     names = parameter_names(forward, len(inputs))
@@ -257,9 +258,13 @@ def repeated_item(
     once, twice = subject.run(case), subject.run(case, passes=2)
     for name in names:
         g = once.gradients.get(name)
-        mine, again = as_array(g), as_array(twice.gradients.get(name))
+        h = twice.gradients.get(name)
+        mine, again = as_array(g), as_array(h)
         if mine is None:
             return judge("edge cases", check, worth, [Pair(g, np.zeros(1))])
+        if isinstance(h, StudentError):
+            reason = f"when both passes run a second time, {h}"
+            return Item("edge cases", check, worth, "wrong", reason)
         if again is None or again.shape != mine.shape or not same(again, mine, 1e-9):
             return Item("edge cases", check, worth, "wrong", f"dL/d{name}: {ADDS_UP}")
     return Item("edge cases", check, worth)
@@ -299,7 +304,7 @@ def _cases(
     reference: Reference, names: Sequence[str], inputs: Sequence[Any], count: int, seed: Seed,
     rtol: float,
 ) -> list[tuple[Case, Truth]]:  # fmt: skip
-    rng = np.random.default_rng(seed if isinstance(seed, int) else seed.integers(2**32))
+    rng = np.random.default_rng(as_integer(seed))
     found = []
     for values in examples_like(inputs, count, seed):
         params = {n: rng.normal(0.0, 0.7, p.shape) for n, p in reference.params.items()}

@@ -14,6 +14,7 @@ from ..engine import Value
 from ..gradcheck.kinds import target_name
 from ..gradcheck.numeric import Array
 from ..optim.optimizer import Optimizer
+from .cases import checked_number, checked_points
 from .functions import changed, writes
 from .judge import Mistake, Pair, as_array, judge, known_mistake, same
 from .report import Item, Report
@@ -206,6 +207,11 @@ def check_optimizer(
     -------
     Report
 
+    Raises
+    ------
+    UsageError
+        If `steps` is less than 1, or `points` or `seed` is none; see `check_forward`.
+
     Examples
     --------
     >>> import tinygrad_lecture as tg
@@ -225,6 +231,7 @@ def check_optimizer(
       ✓ edge cases, two optimizers, arrays stay as they are (2 of 2)
     """
     label = name or target_name(student)
+    steps, points = checked_number("steps", steps), checked_points(points)
     limits = begin(limits)
     rng = generator(seed)
     tasks = [problem(rng, shape, steps, settings=settings) for shape in ((4,), (2, 3), ())]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
-
-from .answer import MARKS, Result
+from typing import Any, Literal, TypeAlias
 
 __all__ = ["Item", "Report"]
+
+Result: TypeAlias = Literal["right", "wrong", "not done yet"]
+MARKS: dict[Result, str] = {"right": "✓", "wrong": "✗", "not done yet": "○"}
 
 
 @dataclass(frozen=True)

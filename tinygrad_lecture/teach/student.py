@@ -182,7 +182,7 @@ def run(call: Callable[[], Any], limits: Limits | None) -> Any:
         raise StudentError(_with_line(large(limits.megabytes), error)) from error
     except SystemExit as error:
         raise StudentError(_with_line("it ends the program (sys.exit)", error)) from error
-    except Exception as error:
+    except BaseException as error:  # whatever a student derives from it, too
         raise StudentError(describe(error)) from error
 
 
