@@ -15,6 +15,7 @@ import tinygrad_lecture as tg
 print("imported")
 VALUE = tg.Value(2.0, name="kept") * 3.0
 NET = tg.nn.Sequential(tg.nn.Linear(2, 3, rng=0), tg.nn.Tanh(), tg.nn.Linear(3, 1, rng=1))
+SCALARS = tg.nn.MLP(2, [3, 1], rng=0)
 NUMBER = 3
 
 class Scale(tg.nn.Module):
@@ -69,6 +70,31 @@ def test_the_readmes_command_writes_each_kind_of_file_without_a_dot(
     assert main([*NEURON, "--out", file]) == 0
     assert (home / file).read_bytes().startswith(start)
     assert capsys.readouterr().out == f"wrote {file}: 6 nodes\n"
+
+
+def test_a_network_of_single_numbers_takes_a_list(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more in ([], ["--constant", "x"]):
+        assert main(["graph", "homework.py:SCALARS", "--at", "x=[1.0, -2.0]", *more]) == 0
+    first, second = capsys.readouterr().out.split("forward and backward pass of MLP")[1:]
+    assert "x[0]" in first
+    assert "x[1]" in first
+    assert "x[0]" not in second
+
+
+def test_constants_have_no_derivative(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = ["--at", "W=[[1.0, 2.0]],x=[3.0, 4.0]"]
+    assert main(["graph", "homework.py:loss", *at, "--constant", "x", "--json"]) == 0
+    nodes = json.loads(capsys.readouterr().out)["nodes"]
+    assert [node["label"] for node in nodes if node["kind"] == "input"] == ["W"]
+
+
+def test_a_value_is_not_named_by_variables_of_the_package(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["graph", "homework.py:VALUE"]) == 0
+    assert "thing" not in capsys.readouterr().out
 
 
 def test_without_a_file_the_nodes_are_printed(

@@ -155,3 +155,13 @@ def test_a_tangled_program_is_summarised() -> None:
     assert {n.count for n in picture.graph if n.id.startswith("s")} == {1, 100}
     assert len(picture.graph) < 20
     assert "<svg" in picture.svg()
+
+
+@pytest.mark.parametrize(
+    "option", [{"depth": 1}, {"focus": "x"}, {"passes": "backward"}, {"color": "adjoint"}]
+)
+def test_what_a_program_does_not_have_is_refused(option: dict[str, Any]) -> None:
+    fast = tg.compile(lambda x: x * x)
+    fast(2.0)
+    with pytest.raises(UsageError, match="a compiled function has neither modules, focus"):
+        draw(fast, **option)

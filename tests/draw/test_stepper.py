@@ -23,7 +23,7 @@ from strategies import Program, on, programs
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import nn
-from tinygrad_lecture.draw import Stepper, layout, stepper
+from tinygrad_lecture.draw import Stepper, draw, layout, stepper
 from tinygrad_lecture.draw.labels import number, short, visible
 from tinygrad_lecture.engine import TABLE
 from tinygrad_lecture.errors import UsageError
@@ -373,3 +373,32 @@ def test_a_page_is_saved(tmp_path: Path) -> None:
     made = neuron()
     made.save(tmp_path / "steps.HTML")
     assert (tmp_path / "steps.HTML").read_bytes() == made.html().encode()
+
+
+def test_a_parameter_that_all_steps_use_does_not_hold_the_layout_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layout, "SECONDS", 30.0)  # it takes 1 s; with labels on edges, minutes
+    w, b, h = tg.Value(0.5, name="w"), tg.Value(0.1, name="b"), tg.Value(0.2, name="h0")
+    for _ in range(95):
+        h = tg.tanh(w * h + b)
+    page = stepper(h).html()
+    assert 'class="missing"' not in page
+    assert page.count('class="node"') == len(tg.Tape(h))
+
+
+def test_one_name_is_of_one_value() -> None:
+    h = tg.Value(0.5, name="h")
+    h = tg.tanh(h)
+    text = str(stepper(h))
+    assert "∂h/∂h" not in text
+    assert "∂v1/∂h" in text
+
+    def f(x: Any) -> Any:
+        y = x * x
+        x = y + 1.0
+        return x * y
+
+    names = [node.label for node in draw(f, 2.0).graph if node.kind != "constant"]
+    assert len(set(names)) == len(names)
+    assert names[0] == "x"

@@ -19,10 +19,12 @@ from ..draw.drawing import ENDINGS
 from ..draw.formula import Formula
 from ..draw.layout import find_dot
 from ..engine import Tape, Value
+from ..engine.value import raw
 from ..errors import UsageError
 from ..gradcheck.points import as_array, collect, parse_shape, parse_value
 from ..gradcheck.problem import run_target
 from ..gradcheck.targets import load, seeded
+from ..nn import MLP, Layer, Neuron
 
 __all__ = ["add_parser", "run"]
 
@@ -257,7 +259,25 @@ def _target(target: str, inputs: _Inputs) -> tuple[str, Any, tuple[Any, ...]]:
         if not needed and not inputs.known(key):
             break  # what follows goes by position, so it has its default as well
         given.append(inputs.get(key))
-    return target, thing, tuple(given)
+    if isinstance(thing, (Neuron, Layer, MLP)):  # of single numbers
+        given = [_numbers(x) for x in given]
+    if not inputs.constants:
+        return target, thing, tuple(given)
+
+    def apply() -> Any:  # `draw` would track numbers that are handed in
+        return thing(*given)
+
+    apply.__name__ = getattr(thing, "__name__", type(thing).__name__)
+    return target, apply, ()
+
+
+def _numbers(x: Any) -> Any:
+    """Return an array input as a list of numbers, named by their places."""
+    if np.ndim(raw(x)) != 1:
+        return x
+    if not isinstance(x, Value):
+        return list(x)
+    return [Value(number, f"{x.name}[{k}]") for k, number in enumerate(x.data.tolist())]
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -66,13 +66,18 @@ class Look:
         return THEMES[self.theme]
 
 
+QUICK = "nslimit=1, mclimit=0.1, "
+"""Less patience of a layout with edges that reach far: it is over in seconds, not minutes."""
+
+
 def write_dot(graph: Graph, look: Look) -> str:
     """Return DOT text; the same graph and look give the same text."""
     colors = look.colors
     lines = [
         "digraph backprop {",
         f"  graph [rankdir={'TB' if look.down else 'LR'}, newrank=true, labelloc=t, labeljust=l, "
-        f'nodesep=0.25, ranksep=0.4, bgcolor="{colors.background}", fontname="{FONT}", '
+        f"nodesep=0.25, ranksep=0.4, {QUICK if look.bare else ''}"
+        f'bgcolor="{colors.background}", fontname="{FONT}", '
         f'fontsize=14, fontcolor="{colors.text}", tooltip={_quoted(look.title or "graph")}, '
         f"label=<{_heading(graph, look)}>]",
         f'  node [shape=plain, fontname="{FONT}", fontsize=12, fontcolor="{colors.text}"]',

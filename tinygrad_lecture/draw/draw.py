@@ -86,7 +86,8 @@ def draw(
     theme : {"light", "dark"}
     limit : int
         Most nodes that are drawn one by one; beyond, modules become boxes, or else entries that
-        are alike: of one level, op and shape; or else of one op.
+        are alike: of one level, op and shape; or else of one op.  So is, at any limit, what is too
+        tangled for a layout.
     title : str, optional
         Instead of one that names the pass and the output.
 
@@ -130,6 +131,11 @@ def draw(
             raise UsageError(f"{name} must be at least 1, got {x}")
     look = Look(passes, color, digits, theme, title or "")
     if is_program(obj):
+        if depth is not None or focus is not None or passes != "both" or color == "adjoint":
+            raise UsageError(
+                "a compiled function has neither modules, focus, passes nor adjoints: depth=, "
+                'focus=, passes= and color="adjoint" go with the function that it was made from'
+            )
         return draw_program(obj, inputs, look, limit)
     options: dict[str, Any] = {
         "depth": depth, "focus": focus, "radius": radius, "limit": limit, "digits": digits,

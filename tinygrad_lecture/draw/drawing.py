@@ -140,7 +140,7 @@ class Drawing:
         ]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        return "\n".join([self.look.title, *self.graph.notes, *lines])
+        return "\n".join([visible(self.look.title), *self.graph.notes, *lines])
 
     def __repr__(self) -> str:
         return f"<Drawing of {len(self.graph)} nodes and {len(self.graph.edges)} edges>"

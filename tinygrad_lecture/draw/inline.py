@@ -48,7 +48,7 @@ def _put(element: ElementTree.Element, parent: ElementTree.Element, graph: Graph
         return  # the ids once more; the background
     if tag == "a" or (tag == "g" and not kind):
         told = element.get(f"{LINK}title")
-        if told and parent.get("class") == "node":
+        if told and parent.get("class") in ("node", "edge"):
             ElementTree.SubElement(parent, "title").text = told
         for child in element:
             _put(child, parent, graph)

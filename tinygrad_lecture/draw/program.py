@@ -26,7 +26,7 @@ from .dot import Look
 from .drawing import Drawing
 from .graph import Edge, Graph, Group, Node
 from .labels import formula, number, shape_text
-from .room import FAR, reach
+from .room import BARE, FAR, reach
 
 __all__ = ["draw_program", "is_program"]
 
@@ -72,7 +72,8 @@ def draw_program(obj: Any, inputs: Sequence[Any], look: Look, limit: int) -> Dra
         notes=tuple(side.note for side in sides if side.note),
     )
     title = look.title or f"program of {name}".removesuffix(" of ")
-    return Drawing(graph, replace(look, title=title, passes="forward", down=True))
+    bare = reach(graph) > BARE
+    return Drawing(graph, replace(look, title=title, passes="forward", down=True, bare=bare))
 
 
 class _Read(NamedTuple):

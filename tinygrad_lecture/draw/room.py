@@ -36,10 +36,11 @@ SCREEN = 1200
 """A graph that would be wider than so many points goes from top to bottom if that is narrower."""
 STEP = 50
 """Between two levels, for an arrow and its label."""
-BARE, FAR = 1000, 4000
+BARE, FAR = 1000, 8000
 """With edges that reach so far in all, they have no labels; farther, and the graph is summarised.
 
 A layout places each level that an edge goes past, and its label as well: it would take minutes.
+Without labels, and with less patience (`dot.QUICK`), it takes a few seconds up to FAR.
 """
 TANGLED = 5
 """Levels that edges go past, for each node, from which on this matters: a net's are fewer."""

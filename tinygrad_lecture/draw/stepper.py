@@ -21,7 +21,7 @@ from .inline import inline
 from .labels import number, shape_text, short, visible
 from .layout import render, write
 from .program import is_program
-from .room import goes_down
+from .room import BARE, goes_down, reach
 from .subject import subject_of
 
 __all__ = ["Stepper", "stepper"]
@@ -124,7 +124,8 @@ def stepper(
     name = subject.called or root.name or subject.names.get(id(root)) or f"v{len(tape) - 1}"
     look = Look(digits=digits, theme=theme, title=title or f"step by step: {name}")
     down = goes_down(graph, [box_width(node, look) for node in graph])
-    return Stepper(replace(graph, nodes=known), frames, replace(look, down=down))
+    look = replace(look, down=down, bare=reach(graph) > BARE)
+    return Stepper(replace(graph, nodes=known), frames, look)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..errors import UsageError
 
 __all__ = ["Subject", "run", "subject_of"]
 
-_ROOM = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,35 @@ def subject_of(obj: Any, inputs: tuple[Any, ...]) -> Subject:
     if isinstance(obj, Tape) or computed:
         if inputs:
             raise UsageError("inputs go with a module or function; a Value has been computed")
-        return Subject(obj if isinstance(obj, Tape) else Tape(obj), _caller_names())
+        tape = obj if isinstance(obj, Tape) else Tape(obj)
+        return Subject(tape, _distinct(tape, _caller_names()))
     if callable(obj):
         tape, names, parts = run(obj, inputs)
-        return Subject(tape, names, parts, getattr(obj, "__name__", type(obj).__name__))
+        return Subject(
+            tape, _distinct(tape, names), parts, getattr(obj, "__name__", type(obj).__name__)
+        )
     raise UsageError(
         "what is drawn must be a Value, a Tape, a module or function with its inputs, or a "
         f"compiled function; got {type(obj).__name__}"
     )
 
 
+def _distinct(tape: Tape, names: dict[int, str]) -> dict[int, str]:
+    """Return the names without those that another Value has: of ``h = tanh(h)``, one is h."""
+    taken = {v.name for v in tape.values if v.name}
+    kept: dict[int, str] = {}
+    for v in tape.values:
+        name = names.get(id(v))
+        if name is not None and not v.name and name not in taken:
+            taken.add(name)
+            kept[id(v)] = name
+    return kept
+
+
 def _caller_names() -> dict[int, str]:
     """Return what the variables of the code that asks for a picture call their Values."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_ROOM):
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return {} if frame is None else _named(frame.f_globals) | _named(frame.f_locals)
 

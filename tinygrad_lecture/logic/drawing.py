@@ -131,4 +131,5 @@ def draw_net(net: ThresholdNet, names: Sequence[str] | None = None) -> NetDrawin
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    safe = text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{safe}"'
