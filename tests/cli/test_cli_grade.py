@@ -143,6 +143,37 @@ def test_bad_usage(
     assert captured.out == ""
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_what_cannot_be_shown_is_escaped(encoding: str, tmp_path: Path) -> None:
+    file = os.fsencode(tmp_path) + b"/a\xff.py"
+    with open(file, "wb"):  # noqa: PTH123 - the name is no text
+        pass
+    done = subprocess.run(
+        [sys.executable, "-m", "tinygrad_lecture", "grade", str(tmp_path), "--exercise", "tanh"],
+        env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    out = done.stdout.decode(encoding)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert "a\\udcff.py" in out
+    assert ("✗ there is no" if encoding == "utf-8" else "\\u2717 there is no") in out
+
+
+def test_nothing_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tinygrad_lecture").mkdir()
+    (tmp_path / "tinygrad_lecture" / "__init__.py").write_text("raise ImportError('broken')")
+    (tmp_path / "mine.py").write_text("")
+    monkeypatch.setattr("tinygrad_lecture.teach.grading.PACKAGES", str(tmp_path))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert cli.main(["grade", str(tmp_path / "mine.py"), "--exercise", "tanh"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "ImportError: broken" in err
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
     note = tmp_path / "pid"

@@ -80,6 +80,14 @@ def test_force_needs_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--copy DIR" in refused(capsys, "--force")
 
 
+def test_a_folder_needs_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "the name of a folder is needed, got an empty text" in refused(capsys, "--copy", "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_in_place_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert f"{tmp_path / 'file'}: cannot copy" in refused(capsys, "--copy", str(tmp_path / "file"))

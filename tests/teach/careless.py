@@ -68,6 +68,10 @@ CARELESS: dict[str, Careless] = {
     "no recursion limit": c(inside("sys.setrecursionlimit(10**9)\n        f = lambda n: n and f(n - 1)\n        f(5)", "import sys"), 10.0, ""),
     "NumPy raises": c("import numpy as np\nnp.seterr(all='raise')\n" + TANH, 10.0, ""),
     "writes beside itself": c(behind("open('notes.txt', 'w').write('x')"), 10.0, ""),
+    "deletes the folder": c(behind("import shutil\nshutil.rmtree('..', ignore_errors=True)"), 10.0, ""),
+    "its own BaseException": c("class E(BaseException): pass\n" + inside("raise E('no luck')"), 0.0, "it raises E: no luck (line"),
+    "its own BaseException behind": c(behind("class E(BaseException): pass\nraise E"), 10.0, "the file does not run to its end: it raises E"),
+    "writes into the results": c(behind("import os\nfor k in range(3, 40):\n    try: os.write(k, b'5\\n')\n    except OSError: pass"), 0.0, "it could not be graded: it writes into the results of its own process", posix=True),
     "no main": c(behind("if __name__ == '__main__':\n    raise SystemExit"), 10.0, ""),
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from careless import CARELESS, STUBBORN, TANH, Careless, behind
@@ -36,7 +37,19 @@ def agrees(graded: Graded, careless: Careless) -> None:
 
 # All the others are in the class of a hundred.
 @pytest.mark.parametrize(
-    "name", ["syntax", "sys.exit", "os._exit", "crash in the edge cases", "input behind", "fork"]
+    "name",
+    [
+        "syntax",
+        "sys.exit",
+        "os._exit",
+        "crash in the edge cases",
+        "input behind",
+        "fork",
+        "deletes the folder",
+        "its own BaseException",
+        "its own BaseException behind",
+        "writes into the results",
+    ],
 )
 def test_careless_students(name: str, tmp_path: Path) -> None:
     careless = CARELESS[name]
@@ -116,7 +129,45 @@ def test_a_notebook(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("source", ["{}", "[1]", "print(1)", b"\xff"])
+@pytest.mark.parametrize(
+    "sources",
+    [
+        (TANH + "\nprint('%s: %g'\n      % ('a', 3.0))",),
+        ("%matplotlib inline\nimport numpy as np\nx = (17\n% 5)\nassert x == 2", TANH),
+        ("%%time\n" + TANH,),
+        ("\n%%capture out --no-stderr\n%matplotlib inline\n" + TANH,),
+        ("s = '''\n%d items\n!x\n'''\nassert s.count('%d') == 1 == s.count('!x')", TANH),
+        ("%pip -q list\ns = '''\n!x\n'''\nassert s == '\\n!x\\n'", TANH),
+        (
+            "import numpy as np\nfiles = !ls\nnp.tanh?\n!echo a \\\n  b\nx = 1",
+            TANH + "assert x == 1",
+        ),
+        (
+            "%time x = 5\nassert x == 5\ntry:\n    %timeit -n 1 x\nexcept ValueError:\n    pass",
+            TANH,
+        ),
+    ],
+)
+def test_what_only_jupyter_understands(sources: tuple[str, ...], tmp_path: Path) -> None:
+    (graded,) = teach.grade([write(tmp_path, notebook(*sources), "mine.ipynb")], "tanh")
+    assert graded.full
+    assert graded.report.reasons == []
+
+
+def test_a_mistake_beside_a_magic_is_told(tmp_path: Path) -> None:
+    source = notebook("%matplotlib inline\nimport numpy as np\nx = (1 +", TANH)
+    (graded,) = teach.grade([write(tmp_path, source, "mine.ipynb")], "tanh")
+    assert "it is not valid Python: '(' was never closed (line 3" in graded.report.reasons[0]
+
+
+@pytest.mark.parametrize("name", ["mine.py", "mine.ipynb"])
+def test_a_byte_order_mark(name: str, tmp_path: Path) -> None:
+    source = TANH if name.endswith("py") else notebook(TANH)
+    (graded,) = teach.grade([write(tmp_path, b"\xef\xbb\xbf" + source.encode(), name)], "tanh")
+    assert graded.report, str(graded.report)
+
+
+@pytest.mark.parametrize("source", ["{}", "[1]", "print(1)", b"\xff", "[" * 100_000])
 def test_no_notebook(source: str | bytes, tmp_path: Path) -> None:
     (graded,) = teach.grade([write(tmp_path, source, "mine.ipynb")], "tanh")
     assert graded.report.reasons == ["it is no notebook (of format 4)"]
@@ -153,6 +204,32 @@ def test_a_process_that_does_not_start_raises(
         teach.grade([write(tmp_path, TANH)], "tanh")
 
 
+def test_a_process_that_does_not_start_costs_its_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Say, because the machine is too busy for the time that a start may take."""
+    run = grading._Grader._run
+
+    def sometimes(self: Any, file: Path, first: int) -> Any:
+        if file.name == "late.py":
+            raise grading.NotStartedError("the process for late.py did not start: busy")
+        return run(self, file, first)
+
+    monkeypatch.setattr(grading._Grader, "_run", sometimes)
+    late, mine = teach.grade([write(tmp_path, TANH, "late.py"), write(tmp_path, TANH)], "tanh")
+    assert mine.full
+    assert (late.report.points, late.report.possible) == (0.0, 10.0)
+    assert late.report.reasons == [
+        "it could not be graded: the process for late.py did not start: busy"
+    ]
+
+
+@pytest.mark.skipif(not POSIX, reason="the limits are Linux's")
+def test_little_memory_is_enough_for_a_right_file(tmp_path: Path) -> None:
+    (graded,) = teach.grade([write(tmp_path, TANH)], "tanh", limits=Limits(megabytes=16.0))
+    assert graded.full, str(graded.report)
+
+
 def test_bad_arguments(tmp_path: Path) -> None:
     file = write(tmp_path, TANH)
     with pytest.raises(UsageError, match="no exercise 'tan'"):
@@ -170,6 +247,9 @@ def test_files_folders_and_patterns(tmp_path: Path) -> None:
     ]  # fmt: skip
     write(tmp_path / ".venv", TANH, "tanh.py")
     write(tmp_path / "lena", TANH, "notes.txt")
+    (tmp_path / "max" / "folder.py").mkdir()
+    if POSIX:
+        (tmp_path / "max" / "gone.py").symlink_to(tmp_path / "nowhere")
 
     assert set(teach.find_files([str(tmp_path)])) == set(files)
     assert teach.find_files([str(tmp_path / "*" / "tanh.py")]) == files[:2]

@@ -7,6 +7,7 @@ Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -92,6 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         ...
     SystemExit: 0
     """
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files and signs such as ✗ that the terminal cannot show are written as escapes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments = parser().parse_args(argv)
         code: int = arguments.run(arguments)

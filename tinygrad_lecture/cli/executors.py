@@ -6,13 +6,13 @@ import argparse
 import contextlib
 import importlib
 import logging
-import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from ..errors import UsageError
 from ..train import local_processes
+from ..train.machine import cpus
 
 __all__ = ["EXECUTORS", "add_options", "open_executor"]
 
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where to run (see below); default: processes",
     )  # fmt: skip
     parser.add_argument(
-        "--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
+        "--workers", type=_positive, default=cpus(), metavar="N",
         help="how many side by side; default: as many as there are CPUs",
     )  # fmt: skip
 

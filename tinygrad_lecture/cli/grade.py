@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import textwrap
 from collections import Counter
 from typing import Any
 
 from ..errors import UsageError
 from ..teach import EXERCISES, Exercise, Graded, Limits, assignment, exercise, find_files, grade
+from ..teach.grading import NotStartedError
 from ..teach.report import number
 from ..train import Progress
+from ..train.machine import cpus
 
 __all__ = ["add_parser", "run"]
 
@@ -78,7 +79,7 @@ def add_parser(subparsers: Any) -> None:
         help="memory for each file (Linux); default 1024",
     )  # fmt: skip
     parser.add_argument(
-        "--jobs", type=_positive(int, "jobs"), default=os.cpu_count() or 1, metavar="N",
+        "--jobs", type=_positive(int, "jobs"), default=cpus(), metavar="N",
         help="processes side by side; default: as many as there are CPUs",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the cases; default 0")
@@ -102,10 +103,13 @@ def run(args: argparse.Namespace) -> int:
     task = exercise(args.exercise)
     files = find_files(args.files)
     with Progress(len(files), f"grade {task.name}", "file") as progress:
-        graded = grade(
-            files, task.name, seed=args.seed, limits=Limits(args.timeout, args.memory),
-            jobs=args.jobs, tick=lambda g: progress.update(note=f"{g.file} {_points(g)}"),
-        )  # fmt: skip
+        try:
+            graded = grade(
+                files, task.name, seed=args.seed, limits=Limits(args.timeout, args.memory),
+                jobs=args.jobs, tick=lambda g: progress.update(note=f"{g.file} {_points(g)}"),
+            )  # fmt: skip
+        except NotStartedError as error:
+            raise UsageError(" | ".join(str(error).split("\n")[-3:])) from error
     if args.json:
         document = {
             "exercise": task.name, "possible": graded[0].report.possible, "seed": args.seed,

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..train.machine import cpus
+
 __all__ = ["BROWSERS", "Blas", "cpus", "find_blas", "find_browser", "unwritable"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -46,13 +48,6 @@ class Blas:
     def __str__(self) -> str:
         count = f"{self.threads} thread" + ("s" if self.threads != 1 else "")
         return f"{self.name} {self.version}, {count} ({self.source})"
-
-
-def cpus() -> int:
-    """Return the number of CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def find_blas(load: Callable[[], list[dict[str, Any]]] | None = None) -> Blas:

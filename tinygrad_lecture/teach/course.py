@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -100,8 +101,11 @@ def copy_course(folder: str | Path, *, force: bool = False) -> tuple[list[Path],
     Raises
     ------
     UsageError
-        If a notebook in the folder differs from the course's, or the folder cannot be written.
+        If a notebook in the folder differs from the course's, or the folder cannot be written or
+        has no name.
     """
+    if not os.fspath(folder):
+        raise UsageError("folder: the name of a folder is needed, got an empty text")
     folder = Path(folder)
     pairs = [(lesson.path, folder / lesson.path.name) for lesson in lessons()]
     try:

@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..data.seeding import Seed, as_integer
 from ..errors import UsageError
-from ..train.trials import THREADS
+from ..train.machine import THREADS
 from .exercises import exercise
 from .report import Item, Report
 from .student import PACKAGE, Limits
@@ -80,9 +80,9 @@ def find_files(names: Sequence[str]) -> list[Path]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            below = sorted(f for f in path.rglob("*") if f.suffix in ENDINGS)
+            below = sorted(f for f in path.rglob("*") if f.suffix in ENDINGS and f.is_file())
             files = [f for f in below if not _hidden(f.relative_to(path))]
-        elif path.exists():
+        elif path.is_file():
             files = [path]
         else:
             matches = glob.glob(name, recursive=True)  # noqa: PTH207 - absolute ones, too
@@ -139,6 +139,8 @@ def grade(
     ------
     UsageError
         If there is no such exercise or file.
+    RuntimeError
+        If Python and the package start for none of the files.
 
     Examples
     --------
@@ -171,7 +173,13 @@ def grade(
             threads.shutdown(wait=False, cancel_futures=True)
             grader.stop()
             raise
+    if len(grader.silent) == len(paths) > 0:
+        raise grader.silent[0]
     return [found[k] for k in range(len(paths))]
+
+
+class NotStartedError(RuntimeError):
+    """A process did not get as far as the student's file."""
 
 
 class _Grader:
@@ -181,30 +189,42 @@ class _Grader:
         self.exercise, self.seed, self.limits = exercise(name), seed, limits
         self.allowed = 3 * limits.seconds + START if limits.seconds else None
         self.running: set[subprocess.Popen[bytes]] = set()
+        self.silent: list[NotStartedError] = []
         self.stopped = False
         self.lock = threading.Lock()
 
     def grade(self, file: Path) -> Graded:
+        """Return the grade of a file; what goes wrong with it is its reason, and stops no other."""
         start = time.monotonic()
+        try:
+            items = self._items(file)
+        except (OSError, RuntimeError, ValueError) as error:
+            if isinstance(error, NotStartedError):
+                self.silent.append(error)
+            reason = f"it could not be graded: {error}"
+            items = [item for part in self.exercise.parts for item in blank(part, reason)]
+        return Graded(file, Report(self.exercise.name, tuple(items)), time.monotonic() - start)
+
+    def _items(self, file: Path) -> list[Item]:
         items: list[Item] = []
         parts = self.exercise.parts
         done = 0
         while done < len(parts):
             lines, reason = self._run(file, done)
             for part, line in zip((None, *parts[done:]), lines, strict=False):
-                if part is not None and isinstance(line, str):
-                    items += blank(part, line)
+                if isinstance(line, str):
+                    items += blank(part, line) if part is not None else []
                 else:
-                    items += [Item(**item) for item in line]
+                    items += line
             done += max(len(lines) - 1, 0)  # the first line is about the file
             if done < len(parts):
                 # A crash costs one part, and running out of time all that are left.
                 lost = parts[done:] if reason.startswith(LATE) else parts[done : done + 1]
                 items += [item for part in lost for item in blank(part, reason)]
                 done += len(lost)
-        return Graded(file, Report(self.exercise.name, tuple(items)), time.monotonic() - start)
+        return items
 
-    def _run(self, file: Path, first: int) -> tuple[list[Any], str]:
+    def _run(self, file: Path, first: int) -> tuple[list[list[Item] | str], str]:
         """Return the lines about the parts that a new process did, and why it did no more."""
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             here = Path(folder, "here")
@@ -215,22 +235,21 @@ class _Grader:
                 str(file.resolve()), self.exercise.name, first, self.seed,
                 self.limits.seconds, self.limits.megabytes, cpu_seconds, str(results),
             )  # fmt: skip
-            with log.open("wb") as told:
+            # Held open: a file that deletes the folder does not take the results with it.
+            with results.open("w+b") as written, log.open("w+b") as told:
                 process = self._start(job, here, told)
-            try:
-                process.wait(self.allowed)
-                late = False
-            except subprocess.TimeoutExpired:
-                late = True
-            finally:
-                self._end(process)
-            text = results.read_text(encoding="utf-8") if results.exists() else ""
-            whole = text[: text.rfind("\n") + 1].splitlines()
-            if not whole:
-                tail = log.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
-                raise RuntimeError(f"the process for {file} did not start: {tail}")
-        lines = [json.loads(line) for line in whole[1:]]
-        return lines, self._late() if late else _ended(process.returncode)
+                try:
+                    process.wait(self.allowed)
+                    late = False
+                except subprocess.TimeoutExpired:
+                    late = True
+                finally:
+                    self._end(process)
+                whole = _text(written).split("\n")[:-1]
+                if not whole:
+                    tail = _text(told).strip()[-2000:]
+                    raise NotStartedError(f"the process for {file} did not start: {tail}")
+        return _read(whole[1:]), self._late() if late else _ended(process.returncode)
 
     def _late(self) -> str:
         return (
@@ -277,6 +296,20 @@ class _Grader:
 
 
 LATE = "it takes longer than"
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", errors="replace")
+
+
+def _read(lines: Sequence[str]) -> list[list[Item] | str]:
+    """Return what a process told about each part."""
+    try:
+        told = [json.loads(line) for line in lines]
+        return [t if isinstance(t, str) else [Item(**item) for item in t] for t in told]
+    except (TypeError, ValueError):
+        raise ValueError("it writes into the results of its own process") from None
 
 
 def _ended(code: int) -> str:

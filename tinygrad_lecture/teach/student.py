@@ -127,7 +127,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 @functools.cache
-def _warm_up() -> None:
+def warm_up() -> None:
     """Let linear algebra make the buffers of its threads, which are not the student's."""
     x = np.ones((256, 256))
     x @ x
@@ -135,7 +135,7 @@ def _warm_up() -> None:
 
 @contextlib.contextmanager
 def _memory(megabytes: float) -> Iterator[None]:
-    _warm_up()
+    warm_up()
     used = in_use()
     if not megabytes or used is None:
         yield

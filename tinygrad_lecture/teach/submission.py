@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import linecache
+import re
 import sys
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -58,19 +61,75 @@ def cells(path: Path) -> Iterator[str]:
         If the file is no notebook.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found = json.loads(path.read_text(encoding="utf-8-sig"))["cells"]
         sources = ["".join(c["source"]) for c in found if c["cell_type"] == "code"]
-    except (KeyError, TypeError, UnicodeDecodeError, ValueError):
+    except (KeyError, RecursionError, TypeError, UnicodeDecodeError, ValueError):
         raise StudentError("it is no notebook (of format 4)") from None
-    for source in sources:
-        if not source.lstrip().startswith("%%"):
-            yield "\n".join(map(_plain, source.split("\n")))
+    yield from map(plain, sources)
 
 
-def _plain(line: str) -> str:
-    """Return a line of a cell; in place of a magic or shell command, one that does nothing."""
-    code = line.lstrip()
-    return line[: len(line) - len(code)] + "pass" if code.startswith(("%", "!")) else line
+# Magics that run the rest of the cell, or of the line; all others are for other languages.
+RUN_CELL = re.compile(r"\s*%%(time|timeit|capture|prun)\b.*")
+RUN_LINE = re.compile(r"(\s*)%time\s+(?!-)(.+)")
+# A magic or a shell command, perhaps with a name for its result, or a question.
+MAGIC = re.compile(r"(\s*)([%!?].*|[\w\s,]+=\s*[%!].*|[\w.]+\?\??\s*)")
+
+
+def plain(source: str) -> str:
+    r"""Return a cell as Python: as it stands, if it is Python.
+
+    Otherwise statements that are magics or commands give way to one that does nothing; a cell in
+    another language is left out.
+
+    Examples
+    --------
+    >>> from tinygrad_lecture.teach.submission import plain
+    >>> plain("%matplotlib inline\nx = (17\n% 5)")
+    'pass\nx = (17\n% 5)'
+    """
+    if _python(source):
+        return source
+    lines = source.split("\n")
+    first = next(k for k, line in enumerate(lines) if line.strip())
+    if lines[first].lstrip().startswith("%%"):
+        if not RUN_CELL.match(lines[first]):
+            return ""
+        lines[first] = ""  # lines keep their numbers
+        if _python("\n".join(lines)):
+            return "\n".join(lines)
+    for k, line in enumerate(lines):
+        found = MAGIC.fullmatch(line)
+        if found is None or not _begins(lines[:k]):
+            continue
+        timed = RUN_LINE.fullmatch(line)
+        lines[k] = timed[1] + timed[2] if timed else found[1] + "pass"
+        while line.endswith("\\") and not timed and k + 1 < len(lines):  # it goes on
+            k += 1
+            line, lines[k] = lines[k], ""
+    return "\n".join(lines)
+
+
+def _python(source: str) -> bool:
+    try:
+        compile(source, "cell", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    except (MemoryError, RecursionError, ValueError):  # told when the cell runs
+        return True
+    return True
+
+
+def _begins(lines: Sequence[str]) -> bool:
+    """Whether a statement may begin behind these lines: no string and no bracket is open."""
+    text = io.StringIO("\n".join(lines) + "\n" if lines else "")
+    try:
+        for _ in tokenize.generate_tokens(text.readline):
+            pass
+    except tokenize.TokenError:
+        return False
+    except SyntaxError:  # another mistake, which is told when the cell runs
+        return True
+    return True
 
 
 def run_cell(module: ModuleType, name: str, source: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from .exercise import Bench
 from .exercises import exercise
 from .report import Item
-from .student import Limits, NotDone, StudentError, begin, in_use
+from .student import Limits, NotDone, StudentError, begin, in_use, warm_up
 from .submission import load
 
 __all__ = ["Job", "blank", "main"]
@@ -133,6 +133,7 @@ def restrict(job: Job) -> None:
     lower(resource, resource.RLIMIT_FSIZE, FILE_BYTES)
     if job.cpu_seconds:
         lower(resource, resource.RLIMIT_CPU, job.cpu_seconds)
+    warm_up()  # linear algebra ends the process where it gets no memory for its buffers
     used = in_use()
     if job.megabytes and used is not None:
         lower(resource, resource.RLIMIT_AS, used + int(job.megabytes * 2**20))

@@ -29,10 +29,10 @@ import numpy as np
 
 from ..errors import UsageError
 from .blas import one_thread
+from .machine import THREADS, cpus
 
 __all__ = ["SerialExecutor", "TrialError", "WorkerDeathError", "local_processes", "run_trials"]
 
-THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Environment variables that say how many threads linear algebra takes."""
 
 Trial: TypeAlias = Callable[[Any, np.random.Generator], Any]
@@ -100,7 +100,7 @@ def local_processes(workers: int | None = None) -> Iterator[ProcessPoolExecutor]
         Processes; by default as many as there are CPUs.
     """
     pool = ProcessPoolExecutor(
-        workers or os.cpu_count() or 1,
+        workers or cpus(),
         # A fork would copy a process whose progress bar and linear algebra have threads.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin_worker,
@@ -215,7 +215,7 @@ def run_trials(
     if rest and plan.failure is None:
         _check_picklable(plan)
         _check_importable(function)
-        _run_locally(plan, rest, workers or os.cpu_count() or 1)
+        _run_locally(plan, rest, workers or cpus())
     if plan.failure is not None:
         raise plan.failure
     return [plan.results[number] for number in by_number]
