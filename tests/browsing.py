@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from tinygrad_lecture.doctor.machine import BROWSERS
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def missing(reason: str) -> NoReturn:
@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
     except ImportError:
         missing('no Playwright: pip install "tinygrad_lecture[browser]"')
     with sync_playwright() as playwright:
-        program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+        program = next(filter(None, map(shutil.which, BROWSERS)), None)
         if program is None and not Path(playwright.chromium.executable_path).exists():
             missing("no Chromium: install one, or run `playwright install chromium`")
         started = playwright.chromium.launch(

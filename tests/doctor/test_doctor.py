@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,9 @@ class TestDiagnosis:
         assert found
         assert found.install == []
         assert "  ○ bench       1 of 2 packages" in str(found).splitlines()
-        assert str(found).endswith("all is there")
+        assert '                pip install "tinygrad_lecture[bench]"' in str(found).splitlines()
+        assert "                missing: matplotlib" in str(found).splitlines()
+        assert str(found).endswith("all usual extras are there")
 
     def test_a_picture_that_fails_is_broken_and_one_that_misses_something_is_not(self) -> None:
         failed = diagnosis(picture=Picture("graph.svg", False, False, "a crash"))
@@ -174,6 +178,50 @@ class TestMachine:
     def test_the_real_one(self) -> None:
         assert machine.find_blas().threads >= 1
         assert machine.cpus() >= 1
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there it cannot be deleted")
+    def test_a_folder_that_was_deleted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        assert machine.folders()["the current folder"] == "No such file or directory"
+
+    def test_a_browser_is_looked_for_in_a_notebook_too(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An event loop is running there."""
+        pytest.importorskip("playwright")
+        monkeypatch.setattr(machine, "BROWSERS", ())
+
+        async def look() -> str | None:
+            return machine.find_browser()
+
+        with ThreadPoolExecutor(1) as thread:
+            found = thread.submit(lambda: asyncio.run(look())).result()
+        assert found == machine.find_browser()
+
+    def test_a_playwright_that_does_not_start(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        api = pytest.importorskip("playwright.sync_api")
+
+        def fail() -> Any:
+            raise api.Error("no driver")
+
+        monkeypatch.setattr(machine, "BROWSERS", ())
+        monkeypatch.setattr(api, "sync_playwright", fail)
+        assert machine.find_browser() is None
+
+    def test_cpus_are_those_of_this_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Batch systems give a job some of them."""
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5, 6}, raising=False)
+        assert machine.cpus() == 3
+        for command, name in (("grade", "jobs"), ("search", "workers")):
+            known = next(
+                action for action in cli.parser()._actions if isinstance(action.choices, dict)
+            )
+            assert known.choices[command].get_default(name) == 3  # type: ignore[index]
 
     def test_folders(self, tmp_path: Path) -> None:
         assert machine.unwritable(tmp_path) == ""

@@ -11,9 +11,11 @@ import pytest
 from tinygrad_lecture.doctor import Extra, Package
 from tinygrad_lecture.doctor import extras as room
 from tinygrad_lecture.doctor.extras import Requirement, extras, find_package, requirements
+from tinygrad_lecture.errors import UsageError
 
 PYPROJECT = """
 [project]
+name = "Tinygrad-Lecture"
 dependencies = ["numpy>=2.0"]
 
 [project.optional-dependencies]
@@ -89,6 +91,35 @@ def test_a_checkout_and_the_metadata_say_the_same(
     for extra, needed in read.items():
         assert set(needed) == set(installed[extra]), extra
     assert installed["rest"] == [Requirement("gone", "1.0"), Requirement("pretty-plots", "3.9")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[project]\nname = "course"\ndependencies = []\n[project.optional-dependencies]\nx = []',
+        "[tool.ruff]\nline-length = 100", "project = 1", "no TOML",
+    ],
+)  # fmt: skip
+def test_the_pyproject_of_another_project_is_not_ours(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package may lie in a folder of another project's."""
+    info = tmp_path / "site" / "tinygrad_lecture-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(METADATA)
+    monkeypatch.syspath_prepend(str(info.parent))
+    other = tmp_path / "pyproject.toml"
+    other.write_text(text)
+
+    assert requirements(other) == requirements(tmp_path / "none.toml")
+
+
+def test_a_bare_copy_does_not_know_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "NAME", "no_such_package")
+    with pytest.raises(UsageError, match="neither installed nor a checkout"):
+        requirements(tmp_path / "none.toml")
 
 
 def test_all_requirements_of_ours_are_understood() -> None:

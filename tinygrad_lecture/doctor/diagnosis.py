@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-import tempfile
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from .. import __version__
 from .extras import BASE, Extra, Package, extras, find_package, requirements
-from .machine import Blas, cpus, find_blas, find_browser, unwritable
+from .machine import Blas, cpus, find_blas, find_browser, folders
 from .pictures import Picture, describe_dot, pictures
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -140,7 +139,7 @@ class Diagnosis:
         if self.install:
             lines += ["to install what is missing:", *(f"  {line}" for line in self.install)]
         if not (self.broken or self.install):
-            lines.append("all is there")
+            lines.append("all usual extras are there")
         return "\n".join(lines)
 
 
@@ -153,8 +152,17 @@ def _lines(extra: Extra) -> list[str]:
     else:
         there = sum(p.state == "there" for p in extra.packages)
         told = f"{there} of {len(extra.packages)} packages"
+    lines = _wrapped(f"{mark} {extra.name:<11} {told}", 2)
+    gone = [p.name for p in extra.packages if p.state == "missing"]
+    if gone and not extra.usual:
+        lines += _wrapped(f"missing: {', '.join(gone)}", 16)
+        lines.append(" " * 16 + f'pip install "tinygrad_lecture[{extra.name}]"')
+    return lines
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
     return textwrap.wrap(
-        f"{mark} {extra.name:<11} {told}", 100, initial_indent="  ", subsequent_indent=" " * 16
+        text, 100, initial_indent=" " * indent, subsequent_indent=" " * 16, break_on_hyphens=False
     )
 
 
@@ -174,8 +182,7 @@ def diagnose() -> Diagnosis:
     ('numpy', 'there')
     """
     base = tuple(find_package(needed, tried=True) for needed in requirements()[BASE])
-    folders = [Path.cwd(), Path(tempfile.gettempdir())]
     return Diagnosis(
         base, tuple(extras()), describe_dot(), tuple(pictures()), find_blas(),
-        {str(folder): unwritable(folder) for folder in folders}, find_browser(),
+        folders(), find_browser(),
     )  # fmt: skip

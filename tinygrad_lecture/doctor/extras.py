@@ -13,7 +13,9 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from ..errors import UsageError
 
 __all__ = ["Extra", "Package", "Requirement", "State", "extras", "find_package", "requirements"]
 
@@ -127,12 +129,23 @@ def requirements(checkout: Path = CHECKOUT) -> dict[str, list[Requirement]]:
     """Return what each extra asks for; under the empty name what is always needed.
 
     They are read from the metadata of the installed package, in a checkout from pyproject.toml.
+
+    Raises
+    ------
+    UsageError
+        If the package is a bare copy, with neither.
     """
-    if checkout.exists():
-        project = tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]
+    project = _project(checkout)
+    if project is not None:
         named = {BASE: project["dependencies"], **project["optional-dependencies"]}
         return {extra: list(_expanded(texts, named)) for extra, texts in named.items()}
-    about = importlib.metadata.metadata(NAME)
+    try:
+        about = importlib.metadata.metadata(NAME)
+    except importlib.metadata.PackageNotFoundError:
+        raise UsageError(
+            f"{NAME} is neither installed nor a checkout, so what it needs is not known: "
+            f"pip install {NAME}"
+        ) from None
     found: dict[str, list[Requirement]] = {BASE: []}
     for extra in about.get_all("Provides-Extra") or []:
         found[extra] = []
@@ -140,6 +153,18 @@ def requirements(checkout: Path = CHECKOUT) -> dict[str, list[Requirement]]:
         marker = MARKER.search(text)
         found[marker["extra"] if marker else BASE].append(Requirement.parse(text))
     return found
+
+
+def _project(checkout: Path) -> dict[str, Any] | None:
+    """Return what pyproject.toml says; None if it is another project's, or there is none."""
+    if not checkout.is_file():
+        return None
+    try:
+        project = tomllib.loads(checkout.read_text(encoding="utf-8")).get("project", {})
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(project, dict) and normal(str(project.get("name"))) == normal(NAME)
+    return project if ours else None
 
 
 def _expanded(texts: Iterable[str], named: dict[str, list[str]]) -> Iterator[Requirement]:

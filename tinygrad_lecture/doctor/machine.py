@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from ..train.machine import cpus
 
-__all__ = ["BROWSERS", "Blas", "cpus", "find_blas", "find_browser", "unwritable"]
+__all__ = ["BROWSERS", "Blas", "cpus", "find_blas", "find_browser", "folders", "unwritable"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Where each library looks for its number of threads, first things first.
@@ -81,6 +82,19 @@ def find_blas(load: Callable[[], list[dict[str, Any]]] | None = None) -> Blas:
     return Blas(name, str(blas.get("version", "")), cpus(), source)
 
 
+def folders() -> dict[str, str]:
+    """Return why the current and the temporary folder cannot be written to, or empty texts."""
+    found = {}
+    for name, find in (("current", Path.cwd), ("temporary", lambda: Path(tempfile.gettempdir()))):
+        try:
+            folder = find()
+        except OSError as error:  # it was deleted, say
+            found[f"the {name} folder"] = error.strerror or str(error)
+        else:
+            found[str(folder)] = unwritable(folder)
+    return found
+
+
 def unwritable(folder: Path) -> str:
     """Try to write into a folder; return why it cannot be done, or nothing."""
     try:
@@ -96,6 +110,15 @@ def find_browser() -> str | None:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is not None or importlib.util.find_spec("playwright") is None:
         return program
-    with importlib.import_module("playwright.sync_api").sync_playwright() as playwright:
-        path = Path(playwright.chromium.executable_path)
+    with ThreadPoolExecutor(1) as thread:  # a notebook has an event loop, which Playwright refuses
+        return thread.submit(_playwrights_own).result()
+
+
+def _playwrights_own() -> str | None:
+    playwright = importlib.import_module("playwright.sync_api")
+    try:
+        with playwright.sync_playwright() as started:
+            path = Path(started.chromium.executable_path)
+    except (OSError, playwright.Error):  # it does not start, so it has no browser for us
+        return None
     return str(path) if path.exists() else None
