@@ -201,6 +201,14 @@ class TestBackward:
 
         assert "= for +=: x is used 2 times and only one use is counted" in reason(report)
 
+    def test_a_forgotten_derivative(self) -> None:
+        def student(g: Array, x: Array, W: Array, b: Array) -> Any:
+            return g @ W, g.T @ x, g.sum(axis=0)
+
+        told = [item.reason for item in self.check(student).items]
+        assert len(told) == 3
+        assert all(line.startswith("the derivative of tanh is forgotten; ") for line in told)
+
     def test_grad_output_not_used(self) -> None:
         report = teach.check_backward(lambda g, x: np.cos(x), tg.sin, X)
 

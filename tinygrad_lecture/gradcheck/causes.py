@@ -40,7 +40,7 @@ class Evidence:
     with_ones : ndarray or None
         The claimed gradient for a grad_output of ones, if that is not what was used.
     lost : callable
-        Gives pairs (description, gradient of this argument) with one contribution lost.
+        Gives pairs (description, gradient of this argument) with one mistake made.
     tracked : bool
         Whether the gradient comes from the engine.
     """
@@ -173,7 +173,7 @@ def _lost(e: Evidence) -> Iterator[str]:
     for description, gradient in e.lost():
         g = e.at(np.asarray(gradient, dtype=np.float64))
         if close(a, g):
-            yield f"= for +=: {description}"
+            yield description
             return
 
 

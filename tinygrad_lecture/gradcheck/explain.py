@@ -20,7 +20,7 @@ from .numeric import Array
 from .parameters import GRADIENT_NAMES
 from .problem import NotTraceable, Problem
 from .report import ArgumentResult, Coordinate, shape_text
-from .reuse import lost_contributions
+from .reuse import mistaken_gradients
 from .values import ValuesProblem
 from .verdicts import Verdict
 
@@ -139,7 +139,7 @@ def _with_ones(problem: Problem, k: int, cotangent: Array) -> Array | None:
 
 
 def _lost(problem: Problem, k: int, cotangent: Array) -> Iterable[tuple[str, Array]]:
-    """Yield gradients of argument k with one contribution lost, if the function takes Values."""
+    """Yield gradients of argument k with one mistake made, if the function takes Values."""
     try:
         output, leaves = problem.trace()
     except NotTraceable:
@@ -148,5 +148,5 @@ def _lost(problem: Problem, k: int, cotangent: Array) -> Iterable[tuple[str, Arr
         return
     seed = cotangent.reshape(output.shape) if output.shape else float(cotangent[0])
     names = [a.name for a in problem.arguments]
-    for description, gradients in lost_contributions(output, seed, leaves, names):
+    for description, gradients in mistaken_gradients(output, seed, leaves, names):
         yield description, gradients[k]

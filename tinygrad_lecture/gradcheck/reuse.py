@@ -1,8 +1,9 @@
-"""What a gradient looks like if one contribution of a reused value was lost: ``=`` for ``+=``.
+"""What a gradient looks like with one mistake in the backward pass, made on purpose.
 
 A value that is used k times receives k contributions, and its adjoint is their sum (L10).  Written
-by hand, the sum is easily replaced by the last contribution.  If the function takes Values, its
-record tells all contributions, so the mistake can be made on purpose and the result compared.
+by hand, the sum is easily replaced by the last contribution: ``=`` for ``+=``.  As easily the local
+derivative of an activation is forgotten, 1 − y² of tanh say.  If the function takes Values, its
+record tells all contributions, so both mistakes can be made and the results compared.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _LONGEST = 2000
 _MOST = 40
 
 
-def lost_contributions(
+def mistaken_gradients(
     output: Value, seed: Any, leaves: Sequence[Value], names: Sequence[str]
 ) -> Iterator[tuple[str, list[Array]]]:
-    """Yield, for each use of a reused value, the gradient in which only this use counts.
+    """Yield the gradients with one use of a value counted alone, or one derivative forgotten.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def lost_contributions(
     Yields
     ------
     description : str
-        The value and the use.
+        The mistake.
     gradients : list of ndarray
         The gradients of the leaves.
     """
@@ -51,19 +52,39 @@ def lost_contributions(
         return
     uses = Counter(operand._n for v in tape.values for _, operand in sweep.tracked(v))
     called = {leaf._n: name for leaf, name in zip(leaves, names, strict=True)}
+
+    def gradients(found: dict[int, Any]) -> list[Array]:
+        return [np.broadcast_to(np.asarray(found.get(x._n, 0.0)), x.shape) for x in leaves]
+
     reused = [v for v in tape.values if uses[v._n] > 1]
     for v in reused[:_MOST]:
         what = called.get(v._n) or f"the result of {v._op.name if v._op else 'a constant'}"
         for number in range(uses[v._n]):
-            found = _adjoints(tape, output, seed, v._n, number)
-            gradients = [
-                np.broadcast_to(np.asarray(found.get(leaf._n, 0.0)), leaf.shape) for leaf in leaves
-            ]
-            yield f"{what} is used {uses[v._n]} times and only one use is counted", gradients
+            text = f"= for +=: {what} is used {uses[v._n]} times and only one use is counted"
+            yield text, gradients(_adjoints(tape, output, seed, v._n, number))
+    for v in [v for v in tape.values if _has_slope(v)][:_MOST]:
+        text = f"the derivative of {v._op.name} is forgotten"
+        yield text, gradients(_adjoints(tape, output, seed, passed=v._n))
 
 
-def _adjoints(tape: Tape, output: Value, seed: Any, only: int, number: int) -> dict[int, Any]:
-    """Run the backward pass, keeping one contribution of one value."""
+def _has_slope(v: Value) -> bool:
+    """Whether a value is a function of one other, element by element, whose slope is not ±1."""
+    op = v._op
+    return (
+        op is not None
+        and op.arity == len(op.partials) == 1
+        and not (set(op.derivatives) & {"1.0", "-1.0"})
+    )
+
+
+def _adjoints(
+    tape: Tape, output: Value, seed: Any, only: int = -1, number: int = 0, passed: int = -1
+) -> dict[int, Any]:
+    """Run the backward pass with one mistake.
+
+    Of the contributions to the value `only` just one counts, and the value `passed` hands on its
+    adjoint as it is.
+    """
     totals: dict[int, Any] = {output._n: seed}
     met = 0
     with np.errstate(all="ignore"):
@@ -75,7 +96,8 @@ def _adjoints(tape: Tape, output: Value, seed: Any, only: int, number: int) -> d
                     met += 1
                     if met - 1 != number:
                         continue
-                part = sweep.contribution(v, k, totals[v._n])
+                total = totals[v._n]
+                part = total if v._n == passed else sweep.contribution(v, k, total)
                 n = operand._n
                 totals[n] = totals[n] + part if n in totals else part
     return totals

@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..gradcheck.causes import Evidence
 from ..gradcheck.numeric import Array
 from ..gradcheck.parameters import follow, gradient_at, is_module, parameter_paths, place
-from ..gradcheck.reuse import lost_contributions
+from ..gradcheck.reuse import mistaken_gradients
 from ..nn.module import Module
 
 __all__ = ["Case", "Reference", "Truth", "reference_for"]
@@ -59,7 +59,7 @@ class Truth:
     gradients : dict
         By name of input or parameter.
     lost : callable
-        Gives pairs (description, gradients by name) with one contribution lost.
+        Gives pairs (description, gradients by name) with one mistake made.
     """
 
     output: Array
@@ -129,7 +129,7 @@ class Reference:
         names = list(leaves)
 
         def lost() -> Iterable[tuple[str, dict[str, Array]]]:
-            for text, found in lost_contributions(output, seed, list(leaves.values()), names):
+            for text, found in mistaken_gradients(output, seed, list(leaves.values()), names):
                 yield text, dict(zip(names, found, strict=True))
 
         return Truth(data, gradients, lost)
