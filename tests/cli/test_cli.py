@@ -85,3 +85,22 @@ def test_a_reader_that_went_away_is_no_traceback(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(timeout=120) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device is Linux's")
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tinygrad_lecture", "conventions"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "tinygrad-lecture: error: the output: No space left on device\n"
+
+
+def test_too_little_memory_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["graph", "--expr", "sum(x*x)", "--shape", "x=100000000000000"]
+    assert cli.main(command) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("tinygrad-lecture: error: not enough memory: Unable to allocate")
+    assert said.count("\n") == 1

@@ -7,6 +7,7 @@ Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -112,3 +113,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output went away (as in `| head`); nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError as error:
+        print(
+            f"{PROGRAM}: error: not enough memory: {str(error) or 'take smaller inputs'}",
+            file=sys.stderr,
+        )
+        return 2
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        print(f"{PROGRAM}: error: the output: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
