@@ -80,7 +80,7 @@ def test_parameters_do_not_keep_the_scratch_memory_of_a_step_alive() -> None:
     fast(np.ones((20_000, 100)))
     fast(np.ones((20_000, 100)))
     needed = fast.program.stats()["memory_bytes"]
-    assert needed > 16e6  # the batch of 16 MB among it
+    assert needed > 1.5e6  # 20,000 × 10 results
     del fast
     gc.collect()
     held = {id(a.base): a.base.nbytes for p in layer.parameters() for a in (p.data, p.grad)}

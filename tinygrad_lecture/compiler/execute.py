@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..engine.ops import TABLE
-from .memory import BLOCK, elementwise_runs
+from .borrow import Borrowed
+from .memory import BLOCK, array_of, elementwise_runs
 from .program import FLOAT, Gather, Program, Slot, View, rows_of, strides_of, whole
 
-__all__ = ["Executable", "array_of"]
+__all__ = ["Executable"]
 
 UFUNCS: dict[str, Any] = {
     "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.true_divide,
@@ -40,14 +41,6 @@ LINE = 64
 ROW = 8192
 
 
-def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:
-    """Return a view of a flat memory; offset and strides count elements."""
-    if 0 in shape:
-        return np.empty(shape, memory.dtype)
-    size = memory.itemsize
-    return np.ndarray(shape, memory.dtype, memory, offset * size, tuple(s * size for s in strides))
-
-
 class Executable:
     """A planned program with memory: `run` computes all rows from what lies in the inputs.
 
@@ -59,6 +52,10 @@ class Executable:
         What the text of `run` refers to.
     early, late : list of str
         The text of `run`, and of `commit`.
+    lent : ndarray or None
+        The piece of memory in which lies what objects outside will hold.
+    borrowed : dict of int to Borrowed
+        Arguments that are not copied: to be bound before a run, and released after it.
     eager_errors : tuple of exception types
         What `run` raises where an eager call goes on.
     """
@@ -70,12 +67,16 @@ class Executable:
         program: Program,
         guards: Sequence[tuple[Any, bool]] = (),
         by_factors: Sequence[int] = (),
+        borrowed: Sequence[int] = (),
     ) -> None:
         self.program = program
         self.squares: dict[int, tuple[int, int]] = {}  # where the factors' squares are summed up
         self.sums: list[float] = [0.0] * (2 * len(by_factors))
         self.memories: dict[str, Any] = {}
         self.names: dict[str, Any] = {}
+        self.borrowed = {
+            i: Borrowed(self.names, program.shape[i], program.dtype[i]) for i in borrowed
+        }
         self._known: dict[Any, str] = {}
         self._rows: dict[Any, Any] = {}
         self.starts = np.array([place.offset for place in program.place], np.int64)
@@ -155,6 +156,8 @@ class Executable:
         program = self.program
         sizes: dict[str, tuple[int, np.dtype[Any]]] = {}
         for i, (memory, offset) in enumerate(program.place):
+            if i in self.borrowed:
+                continue
             size = BLOCK if memory.startswith("block") else program.size(i)
             end = offset + max(size, 1)
             old = sizes.get(memory, (0, program.dtype[i]))[0]
@@ -163,6 +166,7 @@ class Executable:
         lent = {memory for memory in leaving if not memory.startswith(("arena", "block"))}
         for group in (lent, sizes.keys() - lent):  # who keeps a parameter keeps no scratch memory
             self.memories |= _side_by_side({m: sizes[m] for m in sizes if m in group})
+        self.lent = next((self.memories[m].base for m in lent if m in self.memories), None)
         for i, name in enumerate(program.op):
             if name == "const":
                 self.array(i)[...] = program.params[i]["value"]
@@ -171,6 +175,7 @@ class Executable:
         """Return how much memory the program holds: results, constants and indices."""
         held = {id(x): x for x in self.names.values() if isinstance(x, np.ndarray)}
         own = [x for x in held.values() if x.base is None]
+        own += [x.own for x in self.borrowed.values() if x.own is not None]
         return int(sum(m.nbytes for m in [*self.memories.values(), *own]))
 
     def array(self, row: int) -> Any:
@@ -204,8 +209,11 @@ class Executable:
             x = whole(self.program, x)
         if type(x) is View:
             if x not in self._known:
-                self._known[x] = f"v{len(self._known)}"
-                self.names[self._known[x]] = self.view(x)
+                self._known[x] = name = f"v{len(self._known)}"
+                if x.row in self.borrowed:
+                    self.borrowed[x.row].views[name] = x
+                else:
+                    self.names[name] = self.view(x)
             return self._known[x]
         return self.name(x, "c", dtype)
 
@@ -218,8 +226,7 @@ class Executable:
             return []
         out = self.operand(i)
         if op == "matmul" and self._suits_dot(i, args):
-            left, right = (self._array(x) if type(x) is not np.ndarray else x for x in args)
-            return [f"{self.name(left.dot, 'dot')}({self.name(right, 'c')}, {out})"]
+            return [f"{self._method(args[0], 'dot')}({self.operand(args[1])}, {out})"]
         if op in UFUNCS and not params.get("_row"):
             return [self._ufunc(i, op, args, out)]
         method = getattr(self, f"_{op}", None)
@@ -232,10 +239,11 @@ class Executable:
         """Return the lines that sum up the squares of a product's factors, just after its row."""
         start = 2 * len(self.squares)
         self.squares[i] = (start, start + 1)
-        flat = [self.array(row).reshape(-1) for x in self.program.args[i] for row in rows_of(x)]
+        rows = [row for x in self.program.args[i] for row in rows_of(x)]
+        flat = [View(row, 0, (self.program.size(row),), (1,)) for row in rows]
         sums = self.name(self.sums, "sums")
         return [
-            f"{sums}[{start + k}] = {self.name(x.dot, 'dot')}({self.name(x, 'c')})"
+            f"{sums}[{start + k}] = {self._method(x, 'dot')}({self.operand(x)})"
             for k, x in enumerate(flat)
         ]
 
@@ -286,6 +294,7 @@ class Executable:
                 found.append(self._rows[key])
             elif (
                 type(x) is int
+                and x not in self.borrowed
                 and self.program.size(x) == size
                 and self._dtype(x) == self.program.dtype[i]
             ):
@@ -358,7 +367,15 @@ class Executable:
         return [*copy, f"{flat}[{index}] += {params['amount']!r}"]
 
     def _array(self, x: Any) -> Any:
+        if type(x) is np.ndarray:
+            return x
         return self.array(x) if type(x) is int else self.view(x)
+
+    def _method(self, x: Any, method: str) -> str:
+        """Return the text of a method of an operand, looked up already if the operand stays."""
+        if any(row in self.borrowed for row in rows_of(x)):
+            return f"{self.operand(x)}.{method}"
+        return self.name(getattr(self._array(x), method), method)
 
     def _same_place(self, x: Any, i: int) -> bool:
         return type(x) is int and self.program.place[x] == self.program.place[i]

@@ -3,6 +3,8 @@
 - A product whose rows are added up is one `vecdot`: the product itself is never stored.
 - A number times a large array, times a small one that is broadcast: the number goes into the
   small one.
+- Where ``x > 0`` is asked beside ``max(x, 0)``, as in the derivative of ReLU, it is the maximum
+  that is asked, so that x may be overwritten; and not before the answer is read.
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ LONG = 64
 
 
 def fuse(program: Program) -> Program:
+    """Return a program that goes fewer times over large arrays, and keeps fewer of them."""
+    return _questions_late(_fewer_passes(program))
+
+
+def _fewer_passes(program: Program) -> Program:
     """Return a program with fewer large results."""
     readers = _readers(program)
     dots = {i: p for i in range(len(program)) if (p := _summed_product(program, i)) is not None}
@@ -132,3 +139,42 @@ def _rescaled(
     return new.add(
         "multiply", tuple(args), None, program.shape[i], program.dtype[i], count, program.note[i]
     )
+
+
+def _questions_late(program: Program) -> Program:
+    """Return a program that asks the maximum whether x > 0, and not before the answer is read.
+
+    The answer may then be written over the maximum, as a rule: ReLU's derivative is read after
+    the last product with ReLU's result.
+    """
+    readers = _readers(program)
+    maxima = {
+        program.args[i][0]: i
+        for i, op in enumerate(program.op)
+        if op == "maximum" and _with_zero(program, i)
+    }
+    due: dict[int, list[int]] = {}
+    for i, op in enumerate(program.op):
+        if op == "greater" and _with_zero(program, i) and program.args[i][0] in maxima:
+            first = min(readers[i], default=-1)
+            if max(i, maxima[program.args[i][0]]) < first:
+                due.setdefault(first, []).append(i)
+    later = {q for questions in due.values() for q in questions}
+    if not later:
+        return program
+    new = Program()
+    where: list[Any] = [-1] * len(program)
+    for i in range(len(program)):
+        for q in due.get(i, ()):
+            args = (where[maxima[program.args[q][0]]], 0.0)
+            where[q] = new.copy_row(program, q, args)
+        if i not in later:
+            where[i] = new.copy_row(program, i, tuple(through(x, where) for x in program.args[i]))
+    new.outputs = [through(x, where) for x in program.outputs]
+    return new
+
+
+def _with_zero(program: Program, i: int) -> bool:
+    """Whether a row is of a whole result and the number 0, in this order."""
+    x, zero = program.args[i]
+    return type(x) is int and bool(program.shape[x]) and type(zero) is float and zero == 0.0

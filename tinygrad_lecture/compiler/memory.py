@@ -11,7 +11,10 @@ import numpy as np
 from .pack import ELEMENTWISE
 from .program import FLOAT, Gather, Place, Program, View, rows_of, strides_of
 
-__all__ = ["BLOCK", "INPLACE", "KEPT", "STATE", "Allocation", "elementwise_runs", "last_reads"]
+__all__ = [
+    "BLOCK", "INPLACE", "KEPT", "STATE", "Allocation", "array_of", "elementwise_runs",
+    "last_reads",
+]  # fmt: skip
 
 
 ALIGN = 8  # elements: 64 bytes of float64
@@ -302,6 +305,14 @@ def elementwise_runs(program: Program) -> list[list[int]]:
     if len(run) > 1:
         runs.append(run)
     return runs
+
+
+def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:
+    """Return a view of a flat memory; offset and strides count elements."""
+    if 0 in shape:
+        return np.empty(shape, memory.dtype)
+    size = memory.itemsize
+    return np.ndarray(shape, memory.dtype, memory, offset * size, tuple(s * size for s in strides))
 
 
 def arena_name(dtype: np.dtype[Any]) -> str:

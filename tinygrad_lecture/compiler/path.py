@@ -19,6 +19,7 @@ import numpy as np
 from ..engine.ops.table import Op
 from ..engine.recording import Cell
 from ..engine.value import Value, leaf, new, next_number
+from .borrow import borrowable
 from .execute import Executable
 from .explain import explain, figures
 from .memory import KEPT
@@ -190,7 +191,7 @@ class Path:
         if program.place:
             self.checked = self._checked_rows()
             by_factors = [row for row in self.checked if self._has_small_factors(row)]
-            exe = Executable(program, self.guards, by_factors)
+            exe = Executable(program, self.guards, by_factors, borrowable(program, self.checked))
         else:
             exe = StraightCode(program, self.guards)
         self.exe = exe
@@ -205,10 +206,14 @@ class Path:
                 self._load_slot(text, i)
             elif name == "inputs":
                 self._load_numbers(text, program.params[i]["cells"], exe.array(i))
+            elif i in exe.borrowed:
+                bind, cell = text.name(exe.borrowed[i].bind), program.params[i]["cell"]
+                text.lines.append(f"{bind}({text.read(cell)}, {text.name(exe.lent)})")
             elif name == "input":
                 self._load_array(text, program.params[i]["cell"], exe.array(i))
             elif name == "draw":
                 self.draws.append((program.params[i]["draw"].rng, exe.array(i)))
+        self.borrowed = [] if isinstance(exe, StraightCode) else list(exe.borrowed.values())
         self.last: list[Any] = [None] * len(self.vectors)
         self.load = text.function("load", "flat")
         self.unknown = self._nan_check()
@@ -483,6 +488,9 @@ class Path:
                 if isinstance(error, exe.eager_errors):
                     raise FloatingPointError from error
                 raise
+            finally:
+                for argument in self.borrowed:
+                    argument.release()
             if held is False:
                 self._rewind(states)
                 return MISS
