@@ -56,6 +56,8 @@ class Executable:
         The piece of memory in which lies what objects outside will hold.
     borrowed : dict of int to Borrowed
         Arguments that are not copied: to be bound before a run, and released after it.
+    calls_out : bool
+        Whether it calls anything but NumPy: what may look at the running context.
     eager_errors : tuple of exception types
         What `run` raises where an eager call goes on.
     """
@@ -70,6 +72,7 @@ class Executable:
         borrowed: Sequence[int] = (),
     ) -> None:
         self.program = program
+        self.calls_out = False
         self.squares: dict[int, tuple[int, int]] = {}  # where the factors' squares are summed up
         self.sums: list[float] = [0.0] * (2 * len(by_factors))
         self.memories: dict[str, Any] = {}
@@ -422,6 +425,7 @@ class Executable:
         values = ", ".join(
             f"{n}.item()" if self._is_scalar(x) else n for n, x in zip(names, args, strict=True)
         )
+        self.calls_out = True
         self.names["copyto"] = np.copyto
         call = self.name(caller(row.run, rest, count), f"{op}_")
         return [f"copyto({out}, {call}({values}))"]

@@ -8,6 +8,7 @@ older view, or a graph that needs it, the program moves to memory of its own fir
 
 from __future__ import annotations
 
+import contextvars
 import math
 from collections.abc import Callable, Iterator
 from operator import gt
@@ -90,6 +91,17 @@ MOST_MOVES = 8
 
 LARGE = 65_536
 """Elements of a product from which on it is its factors that are looked through for nan."""
+
+
+def _quiet_context() -> contextvars.Context:
+    """Return a context in which NumPy warns of nothing: entered faster than one is made."""
+    context = contextvars.Context()
+    context.run(np.seterr, all="ignore")
+    return context
+
+
+FEW = 24
+"""Up to so many numbers are read one by one: `take` has to come into the cache first."""
 
 
 class Path:
@@ -195,6 +207,7 @@ class Path:
         else:
             exe = StraightCode(program, self.guards)
         self.exe = exe
+        self.quiet = None if exe.calls_out else _quiet_context()
         self.watched: list[int] = []
         self.draws: list[tuple[Any, Any]] = []
         self.vectors: list[tuple[list[Value], Any]] = []
@@ -416,7 +429,7 @@ class Path:
         text.names.update(as_value=_result, next_number=next_number, np=np, bare_number=bare_number)
         answer = _nested(self.recording.structure, iter(answers), text)
         head = []
-        if 0 < len(places) <= 3:
+        if 0 < len(places) <= FEW:
             arena = exe.memories["arena"]
             items = ", ".join(f"{text.name(arena[at : at + 1])}.item()" for at in places)
             head.append(f"numbers = [{items}]")
@@ -477,29 +490,39 @@ class Path:
         self.load(flat)
         for rng, memory in self.draws:
             np.random.default_rng(rng).random(out=memory)
-        exe = self.exe
-        with np.errstate(all="ignore"):
-            try:
-                held = exe.run()
-                if held is not False and self.unknown():
-                    raise FloatingPointError("the result is not a number")
-            except BaseException as error:
-                self._rewind(states)
-                if isinstance(error, exe.eager_errors):
-                    raise FloatingPointError from error
-                raise
-            finally:
-                for argument in self.borrowed:
-                    argument.release()
-            if held is False:
-                self._rewind(states)
-                return MISS
-            exe.commit()
+        if self.quiet is None:
+            with np.errstate(all="ignore"):
+                held = self._compute(states)
+        else:
+            held = self.quiet.run(self._compute, states)
+        if held is False:
+            return MISS
         self.calls += 1
         answer = self.write_back(flat)
         if self.lending and not self.watched:
             self.watched = self.references(flat)
         return answer
+
+    def _compute(self, states: Any) -> Any:
+        """Run and commit the program; False, with nothing changed, if a guard does not hold."""
+        exe = self.exe
+        try:
+            held = exe.run()
+            if held is not False and self.unknown():
+                raise FloatingPointError("the result is not a number")
+        except BaseException as error:
+            self._rewind(states)
+            if isinstance(error, exe.eager_errors):
+                raise FloatingPointError from error
+            raise
+        finally:
+            for argument in self.borrowed:
+                argument.release()
+        if held is False:
+            self._rewind(states)
+        else:
+            exe.commit()
+        return held
 
     def _load_vectors(self) -> None:
         last = self.last

@@ -63,6 +63,11 @@ class StraightCode:
             self.asked[row] = outcome
         self._write()
 
+    @property
+    def calls_out(self) -> bool:
+        """Whether it calls anything but Python's and NumPy's functions of numbers."""
+        return bool(self.called)
+
     def run(self) -> Any:
         """Compute all rows; False if a guard does not hold."""
         for function in self.functions:
