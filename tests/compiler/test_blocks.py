@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import nn, optim
-from tinygrad_lecture.compiler.memory import BLOCK
+from tinygrad_lecture.compiler.blocks import BLOCK
 
 N = 3 * BLOCK + 17
 Update = Callable[[Any, Any, list[Any]], Any]

@@ -23,9 +23,9 @@ from numeric_derivatives import numeric_gradients
 from strategies import array_programs, numbers, on, programs
 
 import tinygrad_lecture as tg
+from tinygrad_lecture.compiler import blocks as blocks_module
 from tinygrad_lecture.compiler import execute as execute_module
 from tinygrad_lecture.compiler import lift as lift_module
-from tinygrad_lecture.compiler import memory as memory_module
 from tinygrad_lecture.compiler import plan as plan_module
 from tinygrad_lecture.compiler import turn as turn_module
 from tinygrad_lecture.compiler.compile import _alike, _updates
@@ -130,7 +130,7 @@ def thresholds(narrow: float, small: int) -> Iterator[None]:
 def short_blocks(block: int) -> Iterator[None]:
     """Let elementwise ops run block by block on arrays that are not long at all."""
     with contextlib.ExitStack() as stack:
-        for module in (memory_module, execute_module, plan_module):
+        for module in (blocks_module, execute_module, plan_module):
             stack.enter_context(mock.patch.object(module, "BLOCK", block))
         yield
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import nn, optim
-from tinygrad_lecture.compiler import execute, memory, plan
+from tinygrad_lecture.compiler import blocks, execute, plan
 
 FEATURES, CLASSES, BATCH = 5, 4, 6
 TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
@@ -298,7 +298,7 @@ def test_a_large_layer_is_updated_in_blocks() -> None:
 @pytest.mark.parametrize("block", [3, 7])
 def test_updates_in_blocks(optimizer: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same with blocks so short that every array has several."""
-    for module in (execute, memory, plan):
+    for module in (blocks, execute, plan):
         monkeypatch.setattr(module, "BLOCK", block)
     twins = Twins(make(all_net), OPTIMIZERS[optimizer])
     for k in range(5):

@@ -13,29 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..engine.ops import TABLE
+from .blocks import BLOCK, block_lines, elementwise_runs
 from .borrow import Borrowed
-from .memory import BLOCK, array_of, elementwise_runs
+from .memory import array_of
 from .program import FLOAT, Gather, Program, Slot, View, rows_of, strides_of, whole
+from .ufuncs import UFUNCS
 
 __all__ = ["Executable"]
-
-UFUNCS: dict[str, Any] = {
-    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.true_divide,
-    "floor_divide": np.floor_divide, "mod": np.mod, "negative": np.negative, "power": np.power,
-    "abs": np.absolute, "sign": np.sign, "square": np.square, "reciprocal": np.reciprocal,
-    "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "log2": np.log2,
-    "log10": np.log10, "sqrt": np.sqrt, "cbrt": np.cbrt, "sin": np.sin, "cos": np.cos,
-    "tan": np.tan, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
-    "arctan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
-    "arcsinh": np.arcsinh, "arccosh": np.arccosh, "arctanh": np.arctanh, "hypot": np.hypot,
-    "maximum": np.maximum, "minimum": np.minimum, "less": np.less, "less_equal": np.less_equal,
-    "greater": np.greater, "greater_equal": np.greater_equal, "equal": np.equal,
-    "not_equal": np.not_equal, "logical_and": np.logical_and, "logical_or": np.logical_or,
-    "logical_not": np.logical_not, "logical_xor": np.logical_xor, "isfinite": np.isfinite,
-    "isnan": np.isnan, "isinf": np.isinf, "signbit": np.signbit, "matmul": np.matmul,
-    "logaddexp": np.logaddexp,
-}  # fmt: skip
-
 
 LINE = 64
 ROW = 8192
@@ -96,7 +80,7 @@ class Executable:
             if i == late:
                 self.early, lines = lines, []
             if i in runs:
-                lines += self._blocks(runs[i])
+                lines += block_lines(self, runs[i])
                 i = runs[i][-1] + 1
                 continue
             lines += self._row(i)
@@ -116,38 +100,6 @@ class Executable:
         exec(compile(text, "<compiled program>", "exec"), self.names, scope)
         function: Callable[[], Any] = scope[name]
         return function
-
-    def _blocks(self, run: list[int]) -> list[str]:
-        """Return the lines that run long elementwise ops block by block."""
-        program = self.program
-        n = program.shape[run[0]][0]
-        names: dict[Any, str] = {}
-        views: list[list[Any]] = []
-        bodies = []
-
-        def operand(x: Any, dtype: Any) -> str:
-            if type(x) is int and program.shape[x] == (n,):
-                if x not in names:
-                    names[x] = f"b{len(names)}"
-                    array = self.array(x)
-                    small = len(array) <= BLOCK
-                    views.append(
-                        [
-                            array[: min(BLOCK, n - k)] if small else array[k : k + BLOCK]
-                            for k in range(0, n, BLOCK)
-                        ]
-                    )
-                return names[x]
-            return self.operand(x, dtype)
-
-        for i in run:
-            op, dtype = program.op[i], program.dtype[i]
-            args = ", ".join(operand(x, dtype) for x in program.args[i])
-            self.names[op] = UFUNCS[op]
-            keyword = "out=" if op in ("maximum", "minimum") else ""
-            bodies.append(f"    {op}({args}, {keyword}{operand(i, dtype)})")
-        blocks = self.name(list(zip(*views, strict=True)), "blocks")
-        return [f"for {', '.join(names.values())}, in {blocks}:", *bodies]
 
     def place(self, operand: Any) -> tuple[str, int]:
         """Return memory and position of the first element of an operand."""

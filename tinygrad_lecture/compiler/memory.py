@@ -8,20 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .pack import ELEMENTWISE
+from .blocks import BLOCKWISE, elementwise_runs
 from .program import FLOAT, Gather, Place, Program, View, rows_of, strides_of
 
-__all__ = [
-    "BLOCK", "INPLACE", "KEPT", "STATE", "Allocation", "array_of", "elementwise_runs",
-    "last_reads",
-]  # fmt: skip
+__all__ = ["INPLACE", "KEPT", "STATE", "Allocation", "array_of", "last_reads"]
 
 
 ALIGN = 8  # elements: 64 bytes of float64
-
-
-BLOCK = 32_768
-"""Long elementwise chains are run in blocks of so many elements, which stay in the cache."""
 
 
 STATE = "state"
@@ -30,10 +23,6 @@ STATE = "state"
 
 KEPT = {"input", "inputs", "draw", "const"}
 """Rows that are not computed: their memory is their own for all of the run."""
-
-
-BLOCKWISE = ELEMENTWISE - {"cast"}
-"""Ops that are run in blocks, whose results share memory: all of one dtype."""
 
 
 INPLACE = BLOCKWISE | {
@@ -265,46 +254,6 @@ def _reads_alike(program: Program, i: int, y: Any, x: int) -> bool:
     if type(y) is View and y.row == x:
         return y.offset == 0 and y.shape == program.shape[i] and y.strides == strides_of(y.shape)
     return True
-
-
-def _is_number(program: Program, x: Any) -> bool:
-    return (program.shape[x] if type(x) is int else getattr(x, "shape", ())) == ()
-
-
-def elementwise_runs(program: Program) -> list[list[int]]:
-    """Return runs of rows that are elementwise on the same long arrays: they are run in blocks."""
-    runs: list[list[int]] = []
-    run: list[int] = []
-
-    def fits(i: int) -> bool:
-        shape = program.shape[i]
-        if program.op[i] not in BLOCKWISE or len(shape) != 1 or shape[0] < 2 * BLOCK:
-            return False
-        if run and (shape, program.dtype[i]) != (program.shape[run[0]], program.dtype[run[0]]):
-            return False
-        for x in program.args[i]:
-            if type(x) is int and program.shape[x] not in (shape, ()):
-                return False
-            if (type(x) is View and x.shape != ()) or isinstance(x, np.ndarray):
-                return False
-            if _is_number(program, x) and any(
-                r in run or (program.op[r] == "input" and program.shape[r]) for r in rows_of(x)
-            ):
-                return False  # one of these blocks may be where it lies
-        return True
-
-    for i in range(max(program.late, 0), len(program)):
-        if fits(i):
-            run.append(i)
-            continue
-        if len(run) > 1:
-            runs.append(run)
-        run = []
-        if fits(i):
-            run = [i]
-    if len(run) > 1:
-        runs.append(run)
-    return runs
 
 
 def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:

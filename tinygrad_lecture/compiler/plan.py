@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import BLOCK, INPLACE, Allocation
+from .blocks import BLOCK
+from .memory import INPLACE, Allocation
 from .pack import ELEMENTWISE
 from .program import Gather, Program, View, rows_of, strides_of
 

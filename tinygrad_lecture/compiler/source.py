@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engine.ops import TABLE
-from .execute import UFUNCS, slots_of
+from .execute import slots_of
 from .explain import shape_of
 from .program import Gather, Program, Slot, View, strides_of
+from .ufuncs import UFUNCS
 
 if TYPE_CHECKING:
     from .path import Path

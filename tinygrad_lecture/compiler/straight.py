@@ -16,8 +16,9 @@ import numpy as np
 
 from ..engine.modes import HOT
 from ..engine.ops import TABLE
-from .execute import UFUNCS, caller, slots_of
+from .execute import caller, slots_of
 from .program import Program
+from .ufuncs import UFUNCS
 
 __all__ = ["StraightCode"]
 

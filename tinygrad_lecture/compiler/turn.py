@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .execute import UFUNCS
 from .program import Gather, Program, View, rows_of, whole
+from .ufuncs import UFUNCS
 
 __all__ = ["turn"]
 

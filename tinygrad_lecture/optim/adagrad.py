@@ -103,5 +103,5 @@ class Adagrad(Optimizer):
             else:
                 c = start + c
             rate = lr / (1.0 + (t - 1.0) * group["lr_decay"])
-            p._rebind(theta - divide(rate * g, sqrt(c) + eps))
+            p._rebind(theta - rate * divide(g, sqrt(c) + eps))
             state["step"], state["sum"] = t, c

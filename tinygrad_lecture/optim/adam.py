@@ -137,7 +137,7 @@ class Adam(Optimizer):
             if group["bias_correction"]:
                 root = sqrt(1.0 - beta2**t)
                 scale = lr * root / (1.0 - beta1**t)
-            p._rebind(theta - divide(scale * m, sqrt(v) + eps * root))
+            p._rebind(theta - scale * divide(m, sqrt(v) + eps * root))
 
 
 class AdamW(Adam):

@@ -95,5 +95,5 @@ class Adamax(Optimizer):
             if state:
                 t = state["step"] + t
                 m, u = beta1 * state["exp_avg"] + m, maximum(beta2 * state["exp_inf"], u)
-            p._rebind(theta - divide((lr / (1.0 - beta1**t)) * m, u))
+            p._rebind(theta - (lr / (1.0 - beta1**t)) * divide(m, u))
             state["step"], state["exp_avg"], state["exp_inf"] = t, m, u

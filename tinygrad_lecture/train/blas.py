@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import importlib
 import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+
+from ..compiler.blas import library
 
 __all__ = ["one_thread"]
 
@@ -58,12 +58,8 @@ def one_thread() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def controls() -> tuple[Callable[[], int], Callable[[int], object]] | None:
     """Return the functions that read and set the number of threads, if NumPy's library has them."""
-    module = importlib.import_module("numpy._core._multiarray_umath")
-    try:
-        library = ctypes.CDLL(str(module.__file__))  # it is loaded already: finds what it links to
-    except OSError:
-        return None
+    blas = library()
     for get, put in NAMES:
-        if hasattr(library, get) and hasattr(library, put):
-            return getattr(library, get), getattr(library, put)
+        if hasattr(blas, get) and hasattr(blas, put):
+            return getattr(blas, get), getattr(blas, put)
     return None
