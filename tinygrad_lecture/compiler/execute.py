@@ -83,9 +83,9 @@ class Executable:
                 lines += block_lines(self, runs[i])
                 i = runs[i][-1] + 1
                 continue
-            lines += self._row(i)
-            if i in by_factors:
+            if i in by_factors:  # just before the product, as one factor may be in the cache still
                 lines += self._sum_squares(i)
+            lines += self._row(i)
             for operand, outcome in asked.get(i, ()):
                 lines.append(f"if bool({self.operand(operand)}) is not {outcome}:")
                 lines.append("    return False")
@@ -140,6 +140,17 @@ class Executable:
             view = View(row, 0, (BLOCK,), (1,))
         return self.view(view)
 
+    def side_by_side(self, rows: Sequence[int]) -> list[Any]:
+        """Return the elements of rows as flat arrays: one for rows that touch each other."""
+        pieces: list[tuple[str, int, int]] = []
+        places = [(*self.program.place[r], self.program.size(r)) for r in rows]
+        for memory, start, size in sorted(places):
+            end = start + size
+            if pieces and pieces[-1][0] == memory and pieces[-1][2] == start:
+                memory, start, _ = pieces.pop()
+            pieces.append((memory, start, end))
+        return [array_of(self.memories[m], i, (j - i,), (1,)) for m, i, j in pieces]
+
     def view(self, view: View) -> Any:
         """Return the array that a view stands for."""
         place = self.program.place[view.row]
@@ -191,7 +202,7 @@ class Executable:
         return self._call(i, args, params, out)
 
     def _sum_squares(self, i: int) -> list[str]:
-        """Return the lines that sum up the squares of a product's factors, just after its row."""
+        """Return the lines that sum up the squares of a product's factors."""
         start = 2 * len(self.squares)
         self.squares[i] = (start, start + 1)
         rows = [row for x in self.program.args[i] for row in rows_of(x)]

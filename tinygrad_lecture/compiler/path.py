@@ -80,6 +80,28 @@ def _result(x: Any) -> Value:
     return v
 
 
+def _last_seen(program: Program, rows: set[int], late: int) -> set[int]:
+    """Return those of some rows whose nan would not be seen in another one of them."""
+    seen = set(rows)  # rows whose nan is looked for, or goes on to one where it is
+    shown: set[int] = set()
+    for i in range(late - 1, -1, -1):
+        if i in seen and program.op[i] in SHOWING:
+            for x in program.args[i]:
+                for r in rows_of(x):
+                    if _is_whole(program, x):
+                        seen.add(r)
+                        shown.add(r)
+    return rows - shown
+
+
+def _is_whole(program: Program, x: Any) -> bool:
+    """Whether an operand reads every element of its row."""
+    if type(x) is not View:
+        return type(x) is int
+    moved = [n for n, s in zip(x.shape, x.strides, strict=True) if s]
+    return 0 not in x.shape and math.prod(moved) == program.size(x.row)
+
+
 def _is_like(x: Any, known: Any) -> bool:
     """Whether an array has the dtype that a program was made for; a leaf keeps its shape."""
     return isinstance(x, np.ndarray) and x.dtype == known.dtype
@@ -102,6 +124,14 @@ def _quiet_context() -> contextvars.Context:
 
 FEW = 24
 """Up to so many numbers are read one by one: `take` has to come into the cache first."""
+
+
+SHOWING = {
+    "add", "subtract", "multiply", "divide", "negative", "maximum", "minimum", "relu", "square",
+    "sqrt", "exp", "log", "tanh", "sin", "cos", "abs", "reciprocal", "copy", "matmul", "dots",
+    "sum", "max", "min",
+}  # fmt: skip
+"""Ops in whose result a nan of any operand is seen."""
 
 
 class Path:
@@ -291,17 +321,18 @@ class Path:
                 text.lines.append(f"if {'x != x' if whole else 'isnan(x.dot(x))'}: return True")
         else:
             text.names["isfinite"] = math.isfinite
-            for row in self.checked:
+            for row in exe.squares:
+                # |Σ a·b|² ≤ Σ a² · Σ b²: where these are finite, nothing can have gone wrong
                 flat = exe.array(row).reshape(-1)
+                sums = text.name(exe.sums)
+                fine = " and ".join(f"isfinite({sums}[{k}])" for k in exe.squares[row])
+                question = f"isnan({text.name(flat.dot)}({text.name(flat)}))"
+                text.lines.append(f"if not ({fine}) and {question}: return True")
+            for flat in exe.side_by_side([row for row in self.checked if row not in exe.squares]):
                 name = text.name(flat)
                 question = f"isnan({text.name(flat.dot)}({name}))"
                 if flat.size == 1:
                     question = f"isnan({name}.item())"
-                elif row in exe.squares:
-                    # |Σ a·b|² ≤ Σ a² · Σ b²: where these are finite, nothing can have gone wrong
-                    sums = text.name(exe.sums)
-                    fine = " and ".join(f"isfinite({sums}[{k}])" for k in exe.squares[row])
-                    question = f"not ({fine}) and {question}"
                 text.lines.append(f"if {question}: return True")
         text.lines.append("return False")
         check: Callable[[], bool] = text.function("unknown", "")
@@ -323,11 +354,12 @@ class Path:
             made = {r for r in members if program.op[r] not in KEPT}
             if not made or any(self._has_small_factors(r) for r in made):
                 computed = computed - {pack} | made
-        return sorted(
+        computed = {
             r for r in computed
             if program.dtype[r].kind == "f" and program.size(r)
             and not program.place[r].memory.startswith("block")
-        )  # fmt: skip
+        }  # fmt: skip
+        return sorted(_last_seen(program, computed, late))
 
     def _has_small_factors(self, row: int) -> bool:
         """Whether a row is a large product of matrices that are smaller together."""
