@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import math
 from collections.abc import Callable, Iterator
-from operator import gt
+from operator import gt, is_, is_not
 from sys import getrefcount
 from typing import Any
 
@@ -243,7 +243,8 @@ class Path:
         self.vectors: list[tuple[list[Value], Any]] = []
         self.own: dict[Cell, Any] = {}
         self.read: list[Cell] = []
-        text = Text(self.reached)
+        text = Text(self.reached, once=True)
+        held: list[tuple[str, Any, list[str]]] = []
         for i, name in enumerate(program.op):
             if isinstance(exe, StraightCode):
                 self._load_slot(text, i)
@@ -253,9 +254,16 @@ class Path:
                 bind, cell = text.name(exe.borrowed[i].bind), program.params[i]["cell"]
                 text.lines.append(f"{bind}({text.read(cell)}, {text.name(exe.lent)})")
             elif name == "input":
-                self._load_array(text, program.params[i]["cell"], exe.array(i))
+                self._load_array(text, program.params[i]["cell"], exe.array(i), held)
             elif name == "draw":
                 self.draws.append((program.params[i]["draw"].rng, exe.array(i)))
+        if held:
+            reads, known, loads = zip(*held, strict=True)
+            text.names.update(is_not=is_not)
+            text.lines.append(
+                f"if any(map(is_not, [{', '.join(reads)}], {text.name(list(known))})):"
+            )
+            text.lines += [f"    {line}" for lines in loads for line in lines]
         self.borrowed = [] if isinstance(exe, StraightCode) else list(exe.borrowed.values())
         self.last: list[Any] = [None] * len(self.vectors)
         self.load = text.function("load", "flat")
@@ -291,7 +299,10 @@ class Path:
         for k, cell in enumerate(cells):
             text.lines.append(f"{text.name(memory)}[{k}] = {text.read(cell)}")
 
-    def _load_array(self, text: Text, cell: Cell, memory: Any) -> None:
+    def _load_array(
+        self, text: Text, cell: Cell, memory: Any, held: list[tuple[str, Any, list[str]]]
+    ) -> None:
+        """Load an array, now or, if its owner should hold the memory itself, where it does not."""
         self.read.append(cell)
         name = text.name(memory)
         if cell.kind == "argument":
@@ -300,7 +311,8 @@ class Path:
         # what objects outside hold is a view of its own: the engine marks it read-only
         given = self.own[cell] = memory.view()
         shown = text.name(given)
-        text.lines += [f"x = {text.read(cell)}", f"if x is not {shown}:", f"    {name}[...] = x"]
+        load = [f"x = {text.read(cell)}", f"if x is not {shown}:", f"    {name}[...] = x"]
+        held.append((text.read(cell), given, load))
 
     def _nan_check(self) -> Callable[[], bool]:
         """Write the function that tells whether a nan came out, or in where it could be hidden.
@@ -394,12 +406,15 @@ class Path:
                 checks.append(f"{known} not in {text.owner(cell.owner)}")
             else:
                 checks.append(f"{text.read(cell)} is None")
-        text.names["is_like"] = _is_like
+        leaves = [cell for cell in self.read if cell.kind == "data" and cell in self.own]
+        if leaves:  # some may have been bound to other arrays
+            text.names.update(is_=is_, is_like=_is_like)
+            pair = (
+                f"[{', '.join(map(text.read, leaves))}], {text.name([*map(self.own.get, leaves)])}"
+            )
+            checks.append(f"(all(map(is_, {pair})) or all(map(is_like, {pair})))")
         for cell in self.read:
-            if cell.kind == "data" and cell in self.own:  # it may have been bound to another array
-                known, now = text.name(self.own[cell]), text.read(cell)
-                checks.append(f"({now} is {known} or is_like({now}, {known}))")
-            elif cell.kind == "item":
+            if cell.kind == "item":
                 checks.append(f"{cell.key!r} in {text.owner(cell.owner)}")
             elif cell.kind == "grad":
                 checks.append(f"{text.read(cell)} is not None")
@@ -409,7 +424,7 @@ class Path:
 
     def _writer(self) -> Callable[[Any], Any]:
         """Write the function that puts results into the objects outside, and returns the answer."""
-        exe, text = self.exe, Text(self.reached)
+        exe, text = self.exe, Text(self.reached, once=not self.made)
         places: list[int] = []
         lent: list[tuple[Cell, Any]] = []
         lend = self.moves < MOST_MOVES
@@ -580,7 +595,7 @@ class Path:
         The object that an array was lent to is not counted, whether it still holds it or not: a
         reference that somebody else keeps must not pass for its.
         """
-        text = Text(self.reached)
+        text = Text(self.reached, once=True)
         text.names["getrefcount"] = getrefcount
         counts = []
         for cell, array in lent:

@@ -22,10 +22,15 @@ def bare_number(old: Any, x: Any) -> Any:
 
 
 class Text:
-    """The text of a function under way, and the objects that it names."""
+    """The text of a function under way, and the objects that it names.
 
-    def __init__(self, reached: dict[int, Any]) -> None:
-        self.reached = reached
+    With `once`, the way to an owner, such as an optimizer's state of a parameter, is gone once in
+    a call of the function: it has to be there before its first line.
+    """
+
+    def __init__(self, reached: dict[int, Any], *, once: bool = False) -> None:
+        self.reached, self.once = reached, once
+        self.owners: dict[int, str] = {}
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
         self._known: dict[int, str] = {}
@@ -44,7 +49,13 @@ class Text:
         if id(x) not in self.reached:
             return self.name(x)
         _, root, attribute, keys = self.reached[id(x)]
-        return f"{self.name(root)}.{attribute}" + "".join(f"[{self.name(k)}]" for k in keys)
+        way = f"{self.name(root)}.{attribute}" + "".join(f"[{self.name(k)}]" for k in keys)
+        if not self.once:
+            return way
+        if id(x) not in self.owners:
+            self.owners[id(x)] = f"owner{len(self.owners)}"
+            self.lines.append(f"{self.owners[id(x)]} = {way}")
+        return self.owners[id(x)]
 
     def read(self, cell: Cell) -> str:
         """Return the expression that reads a place."""
