@@ -6,6 +6,11 @@ import os
 
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There are as many workers as CPUs: more threads than that would wait for each other.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
 pytest_plugins = ["browsing"]  # fixtures: a headless browser
 
 # No deadline: how long one example takes says more about the machine than about the code.

@@ -11,6 +11,7 @@ import pytest
 
 import tinygrad_lecture as tg
 from tinygrad_lecture import nn, optim
+from tinygrad_lecture.compiler import blas, blocks
 from tinygrad_lecture.compiler.blocks import BLOCK
 
 N = 3 * BLOCK + 17
@@ -25,6 +26,14 @@ UPDATES: dict[str, Update] = {
     "an element of the other": lambda p, x, ps: (p * 0.9 - x) * 0.5 - x * ps[1].data[3],
     "an element of the first": lambda p, x, ps: (p * 0.9) * ps[0].data[-1] - x,
     "turned around": lambda p, x, ps: p * 0.5 - x * p[::-1],
+    "a combination": lambda p, x, ps: p * 0.9 + x * 0.1,
+    "a multiple subtracted": lambda p, x, ps: p - 0.1 * x,
+    "a multiple first": lambda p, x, ps: x * 0.1 + p,
+    "of itself": lambda p, x, ps: p * 0.9 + p * 0.1,
+    "the other way around": lambda p, x, ps: x * 0.1 - p * 0.9,
+    "a product needed again": lambda p, x, ps: (p * 0.9 + x * 0.1) * (x * 0.1),
+    "the old product needed again": lambda p, x, ps: (p * 0.9 + x * 0.1) - (p * 0.9) * x,
+    "a combination of combinations": lambda p, x, ps: (p * 0.9 + x * 0.1) * 0.5 - (x * x) * 0.3,
     "in another precision": lambda p, x, ps: (
         (p.astype("f8") * (1.0 + 1e-9) - 1e-9 * x - 1.0).astype(p.dtype)
     ),
@@ -45,13 +54,27 @@ def steps(update: Update, dtype: Any, sizes: tuple[int, ...]) -> tuple[list[Any]
     return parameters, step
 
 
+@pytest.fixture(params=["BLAS", "NumPy"])
+def adds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a·x + b·y is one call."""
+    if request.param == "NumPy":
+        monkeypatch.setattr(blocks, "axpby", lambda dtype: None)
+        return False
+    return blas.axpby(np.dtype(np.float32)) is not None
+
+
+def late(compiled: Any) -> str:
+    return "\n".join(compiled.program.exe.late)
+
+
 @pytest.mark.parametrize("sizes", [(N,), (N, N), (N, 10)], ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.usefixtures("adds")
 def test_updates_in_blocks_are_those_of_whole_arrays(
     name: str, dtype: Any, sizes: tuple[int, ...]
 ) -> None:
-    if "the other" in name and len(sizes) < 2:
+    if "element of the other" in name and len(sizes) < 2:
         pytest.skip("there is no other")
     eager, step = steps(UPDATES[name], dtype, sizes)
     compiled, other = steps(UPDATES[name], dtype, sizes)
@@ -85,3 +108,93 @@ def test_parameters_do_not_keep_the_scratch_memory_of_a_step_alive() -> None:
     gc.collect()
     held = {id(a.base): a.base.nbytes for p in layer.parameters() for a in (p.data, p.grad)}
     assert sum(held.values()) < 100_000
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("make", "calls"),
+    [
+        (lambda ps: optim.SGD(ps, lr=0.1), 1),
+        (lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9), 2),
+        (lambda ps: optim.Adam(ps, lr=0.1), 3),
+        (lambda ps: optim.RMSprop(ps, lr=0.1), 2),
+    ],
+    ids=["SGD", "momentum", "Adam", "RMSprop"],
+)
+def test_an_optimizer_adds_in_place(make: Any, calls: int, dtype: Any, adds: bool) -> None:
+    def trainer(p: Any) -> Any:
+        optimizer = make([p])
+
+        def step(x: Any) -> None:
+            optimizer.zero_grad()
+            (p * x + tg.square(p)).sum().backward()
+            optimizer.step()
+
+        return step
+
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=N).astype(dtype)
+    p, q = nn.Parameter(start), nn.Parameter(start)
+    eager, fast = trainer(p), tg.compile(trainer(q))
+    for _ in range(4):
+        x = rng.normal(size=N).astype(dtype)
+        eager(x)
+        fast(x)
+        rounding = 20 * np.finfo(dtype).eps * np.abs(p.data).max()
+        np.testing.assert_allclose(q.data, p.data, rtol=0, atol=rounding)
+    assert late(fast).count("axpby") == calls * adds
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.0, 0.5, np.inf, np.nan])
+@pytest.mark.usefixtures("adds")
+def test_what_is_not_finite_is_multiplied_by_zero_as_well(rate: float) -> None:
+    """BLAS leaves y as it is where a is 0: NumPy's 0·inf is nan."""
+    start = np.random.default_rng(0).normal(size=N)
+
+    def trainer(w: Any) -> Any:
+        optimizer = optim.SGD([w], lr=0.1)
+        optimizer.param_groups[0]["lr"] = rate
+
+        def step(x: Any) -> None:
+            optimizer.zero_grad()
+            (w * x).sum().backward()
+            optimizer.step()
+
+        return step
+
+    p, q = nn.Parameter(start), nn.Parameter(start)
+    eager, fast = trainer(p), tg.compile(trainer(q))
+    x = np.ones(N)
+    x[5], x[9] = np.inf, -np.inf
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            eager(x)
+            fast(x)
+            np.testing.assert_array_equal(q.data, p.data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 7, 1000, 40_000])
+def test_the_library_adds(size: int, dtype: Any) -> None:
+    add = blas.axpby(np.dtype(dtype))
+    if add is None:
+        pytest.skip("NumPy's library of linear algebra has no axpby")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, size)).astype(dtype)
+    wanted = 0.3 * x + 1.7 * y
+    add(size, 0.3, x.ctypes.data, 1, 1.7, y.ctypes.data, 1)
+    np.testing.assert_allclose(y, wanted, rtol=4 * np.finfo(dtype).eps, atol=1e-6)
+
+
+def test_there_is_no_library_for_other_numbers_or_without_its_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uncached = blas.axpby.__wrapped__
+    assert uncached(np.dtype(int)) is None
+    monkeypatch.setattr(blas, "NAMES", ("no_{}_such_name",))
+    assert uncached(np.dtype(float)) is None
+    monkeypatch.setattr(blas, "NAMES", ("scipy_cblas_{}axpby64_",))
+    monkeypatch.setattr(blas, "_adds", lambda function, dtype: False)
+    assert uncached(np.dtype(float)) is None
+    monkeypatch.setattr(blas, "library", lambda: None)
+    assert uncached(np.dtype(float)) is None

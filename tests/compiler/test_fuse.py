@@ -137,3 +137,34 @@ def test_maximum_with_a_number_goes_by_long_rows(op: Any, size: int, first: bool
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(fast(x).data, f(x).data)
+
+
+def relu_twice(x: Any, w: Any) -> Any:
+    return (tg.relu(tg.relu(x @ w) @ w.T) @ w).sum()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_maximum_is_asked_when_the_answer_is_read(dtype: Any) -> None:
+    f = tg.value_and_grad(relu_twice, argnums=(0, 1))
+    fast = tg.compile(f)
+    fast(*arrays(40, 30, dtype)[:1], rng.normal(size=(30, 20)).astype(dtype))
+    program = fast.program.program
+    questions = [i for i, op in enumerate(program.op) if op == "greater"]
+    assert len(questions) == 2
+    for i in questions:
+        assert program.op[program.args[i][0]] == "maximum"
+        assert i in program.args[i + 1]
+    for x in (np.zeros((40, 30)), -np.zeros((40, 30)), rng.integers(-1, 2, (40, 30))):
+        point = x.astype(dtype), rng.integers(-1, 2, (30, 20)).astype(dtype)
+        (value, grads), (wanted, exact) = fast(*point), f(*point)
+        assert value == wanted
+        for a, b in zip(grads, exact, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_question_that_is_an_answer_is_asked_at_once() -> None:
+    fast = tg.compile(lambda x: (tg.maximum(x, 0.0) * 2.0, x > 0.0))
+    x = rng.normal(size=(3, 5))
+    doubled, asked = fast(x)
+    np.testing.assert_array_equal(doubled.data, 2 * np.maximum(x, 0))
+    np.testing.assert_array_equal(asked, x > 0)
