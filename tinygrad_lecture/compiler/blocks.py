@@ -71,7 +71,7 @@ class Combination(NamedTuple):
     Attributes
     ----------
     products : tuple of int
-        The rows of a·x and, if b is not 1, of b·y.
+        The rows of a·x and b·y, but for factors of 1.
     a, b : operand
         Numbers.
     x, y : int
@@ -114,15 +114,16 @@ def combinations(program: Program, run: list[int]) -> dict[int, Combination]:
             continue
         sign = "-" if program.op[i] == "subtract" else ""
         for y, row in [program.args[i], *([program.args[i][::-1]] if not sign else [])]:
-            multiple = product(row, i)
-            if multiple is None or _is_number(program, y) or program.place[y] != program.place[i]:
+            if _is_number(program, y) or _is_number(program, row):
                 continue
-            a, x = multiple
+            a, x = product(row, i) or (1.0, row)
             b, old = product(y, i) or (1.0, y)
-            if program.place[old] != program.place[y]:
+            if program.place[old] != program.place[i]:
                 b, old = 1.0, y
-            if program.place[x] != program.place[y]:
-                found[i] = Combination((row, y) if old != y else (row,), a, x, b, old, sign)
+            products = tuple(k for k, factor in ((row, x), (y, old)) if k != factor)
+            lies = program.place[old] == program.place[i] != program.place[x]
+            if products and lies:
+                found[i] = Combination(products, a, x, b, old, sign)
                 break
     return found
 
