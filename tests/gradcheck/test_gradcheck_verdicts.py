@@ -81,6 +81,7 @@ def test_badly_scaled_inputs_pass(scale: float) -> None:
     assert gradcheck(lambda x: (x * x).sum(), scale * X).verdict == Verdict.PASS
 
 
+@pytest.mark.slow
 def test_one_wrong_coordinate_among_200000_is_found() -> None:
     x = np.random.default_rng(1).normal(size=200_000)
 
