@@ -886,6 +886,23 @@ def test_source_of_loop_programs(program: Loops, narrow: int) -> None:
         printed(tg.value_and_grad(program.total, tuple(range(len(points[0])))), points)
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (3, 3)])
+def test_source_of_labels_of_a_transpose(shape: tuple[int, int]) -> None:
+    """A copy that kept the layout of the transpose would be picked from at other places."""
+
+    def loss(x: Any) -> Any:
+        total = tg.exp(x).sum()
+        for _ in range(4):
+            x = 2.0**x
+        logits = tg.swapaxes(x, 0, 1)
+        labels = [j % shape[0] for j in range(shape[1])]
+        return total + tg.softmax_cross_entropy(logits, labels).sum()
+
+    points = [(np.random.default_rng(k).uniform(-1, 0.3, shape),) for k in range(3)]
+    with thresholds(0, 24):
+        printed(tg.value_and_grad(loss), points)
+
+
 @pytest.mark.slow
 @given(mixed_programs(most_lines=20), st.sampled_from([0, 200]))
 @many

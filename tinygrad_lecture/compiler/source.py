@@ -170,8 +170,8 @@ class _Source:
             return
         elif op == "add_at":
             self.lines += [
-                f"r{i} = np.array({args[0]}){note}",
-                f"r{i}.ravel()[{args[1]}] += {params['amount']!r}",
+                f"r{i} = np.array({args[0]}, order='C'){note}",
+                f"r{i}.reshape(-1)[{args[1]}] += {params['amount']!r}",
             ]
             return
         if text is None:
