@@ -449,6 +449,7 @@ def test_a_claim_needs_a_figure() -> None:
         plots.claim(Figure("t", "x", "y"))
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes_whatever_the_settings_outside(tmp_path: Path) -> None:
     paper = plots.curves(HISTORY)
     svg = paper.svg()

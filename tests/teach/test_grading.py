@@ -62,6 +62,7 @@ def test_careless_students(name: str, tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["mine.py"]  # nothing is left behind
 
 
+@pytest.mark.slow
 def test_a_loop_that_catches_everything_is_ended_from_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

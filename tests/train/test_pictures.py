@@ -80,6 +80,7 @@ def test_train_writes_pictures_and_a_page_that_loads_nothing(
     assert f"{100 * accuracy:.2f} %" in text
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_bytes_again_and_go_with_the_old_run(tmp_path: Path) -> None:
     arguments = ["train", "xor", *SHORT, "--out", str(tmp_path)]
     assert main(arguments) == 0
