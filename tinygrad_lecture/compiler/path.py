@@ -9,7 +9,6 @@ older view, or a graph that needs it, the program moves to memory of its own fir
 from __future__ import annotations
 
 import contextvars
-import math
 from collections.abc import Callable, Iterator
 from operator import gt, is_, is_not
 from sys import getrefcount
@@ -23,8 +22,8 @@ from ..engine.value import Value, leaf, new, next_number
 from .borrow import borrowable
 from .execute import Executable
 from .explain import explain, figures
-from .memory import KEPT
-from .program import Operands, Program, View, rows_of
+from .invalid import checked_rows, has_small_factors, nan_check
+from .program import Operands, Program
 from .record import Recording
 from .source import source
 from .straight import StraightCode
@@ -80,28 +79,6 @@ def _result(x: Any) -> Value:
     return v
 
 
-def _last_seen(program: Program, rows: set[int], late: int) -> set[int]:
-    """Return those of some rows whose nan would not be seen in another one of them."""
-    seen = set(rows)  # rows whose nan is looked for, or goes on to one where it is
-    shown: set[int] = set()
-    for i in range(late - 1, -1, -1):
-        if i in seen and program.op[i] in SHOWING:
-            for x in program.args[i]:
-                for r in rows_of(x):
-                    if _is_whole(program, x):
-                        seen.add(r)
-                        shown.add(r)
-    return rows - shown
-
-
-def _is_whole(program: Program, x: Any) -> bool:
-    """Whether an operand reads every element of its row."""
-    if type(x) is not View:
-        return type(x) is int
-    moved = [n for n, s in zip(x.shape, x.strides, strict=True) if s]
-    return 0 not in x.shape and math.prod(moved) == program.size(x.row)
-
-
 def _is_like(x: Any, known: Any) -> bool:
     """Whether an array has the dtype that a program was made for; a leaf keeps its shape."""
     return isinstance(x, np.ndarray) and x.dtype == known.dtype
@@ -111,8 +88,8 @@ MOST_MOVES = 8
 """After so many moves, what is written back is copied: somebody keeps looking at it."""
 
 
-LARGE = 65_536
-"""Elements of a product from which on it is its factors that are looked through for nan."""
+FEW = 24
+"""Up to so many numbers are read one by one: `take` has to come into the cache first."""
 
 
 def _quiet_context() -> contextvars.Context:
@@ -120,18 +97,6 @@ def _quiet_context() -> contextvars.Context:
     context = contextvars.Context()
     context.run(np.seterr, all="ignore")
     return context
-
-
-FEW = 24
-"""Up to so many numbers are read one by one: `take` has to come into the cache first."""
-
-
-SHOWING = {
-    "add", "subtract", "multiply", "divide", "negative", "maximum", "minimum", "relu", "square",
-    "sqrt", "exp", "log", "tanh", "sin", "cos", "abs", "reciprocal", "copy", "matmul", "dots",
-    "sum", "max", "min",
-}  # fmt: skip
-"""Ops in whose result a nan of any operand is seen."""
 
 
 class Path:
@@ -230,10 +195,13 @@ class Path:
         """Give the program memory, and write the functions that feed it and write back."""
         program = self.program
         exe: Any
+        rows = [row for row, _ in self.results] + [row for _, row, _ in self.written]
+        leaving = [row for row in rows if row is not None]
+        checked: list[int] = []
         if program.place:
-            self.checked = self._checked_rows()
-            by_factors = [row for row in self.checked if self._has_small_factors(row)]
-            exe = Executable(program, self.guards, by_factors, borrowable(program, self.checked))
+            checked = checked_rows(program, leaving)
+            by_factors = [row for row in checked if has_small_factors(program, row)]
+            exe = Executable(program, self.guards, by_factors, borrowable(program, checked))
         else:
             exe = StraightCode(program, self.guards)
         self.exe = exe
@@ -267,7 +235,7 @@ class Path:
         self.borrowed = [] if isinstance(exe, StraightCode) else list(exe.borrowed.values())
         self.last: list[Any] = [None] * len(self.vectors)
         self.load = text.function("load", "flat")
-        self.unknown = self._nan_check()
+        self.unknown = nan_check(exe, leaving, checked, Text(self.reached))
         self.write_back = self._writer()
         self.fits = self._checker()
 
@@ -313,75 +281,6 @@ class Path:
         shown = text.name(given)
         load = [f"x = {text.read(cell)}", f"if x is not {shown}:", f"    {name}[...] = x"]
         held.append((text.read(cell), given, load))
-
-    def _nan_check(self) -> Callable[[], bool]:
-        """Write the function that tells whether a nan came out, or in where it could be hidden.
-
-        Then an eager call may answer otherwise: its backward pass keeps a zero adjoint at zero,
-        where 0·inf and 0·nan are nan.  Whatever turned out like this goes on as a nan to the
-        results, or to what the updates at the end start from.  Only `where` hides a nan that came
-        in.
-        """
-        exe, program, text = self.exe, self.program, Text(self.reached)
-        text.names["isnan"] = math.isnan
-        if isinstance(exe, StraightCode):
-            rows = [row for row, _ in self.results] + [row for _, row, _ in self.written]
-            for row in dict.fromkeys(row for row in rows if row is not None):
-                x = f"{text.name(exe.results)}[{exe.slot[row]}]"
-                whole = not program.shape[row]
-                text.lines.append(f"x = {x}" if whole else f"x = {x}.ravel()")
-                text.lines.append(f"if {'x != x' if whole else 'isnan(x.dot(x))'}: return True")
-        else:
-            text.names["isfinite"] = math.isfinite
-            for row in exe.squares:
-                # |Σ a·b|² ≤ Σ a² · Σ b²: where these are finite, nothing can have gone wrong
-                flat = exe.array(row).reshape(-1)
-                sums = text.name(exe.sums)
-                fine = " and ".join(f"isfinite({sums}[{k}])" for k in exe.squares[row])
-                question = f"isnan({text.name(flat.dot)}({text.name(flat)}))"
-                text.lines.append(f"if not ({fine}) and {question}: return True")
-            for flat in exe.side_by_side([row for row in self.checked if row not in exe.squares]):
-                name = text.name(flat)
-                question = f"isnan({text.name(flat.dot)}({name}))"
-                if flat.size == 1:
-                    question = f"isnan({name}.item())"
-                text.lines.append(f"if {question}: return True")
-        text.lines.append("return False")
-        check: Callable[[], bool] = text.function("unknown", "")
-        return check
-
-    def _checked_rows(self) -> list[int]:
-        """Return the rows of which one is nan if an operation was invalid."""
-        program = self.program
-        late = program.late if program.late >= 0 else len(program)
-        read = [row for row, _ in self.results] + [row for _, row, _ in self.written]
-        read += [x for i in range(late, len(program)) for x in program.args[i]]
-        rows = {r for x in read if x is not None for r in rows_of(x)}
-        computed = {r for r in rows if program.op[r] not in KEPT and r < late}
-        if "where" in program.op:
-            computed |= {i for i, op in enumerate(program.op) if op in ("input", "inputs")}
-        for pack in [r for r in computed if program.op[r] == "pack"]:
-            members = {r for x in program.args[pack] for r in rows_of(x)}
-            computed -= members
-            made = {r for r in members if program.op[r] not in KEPT}
-            if not made or any(self._has_small_factors(r) for r in made):
-                computed = computed - {pack} | made
-        computed = {
-            r for r in computed
-            if program.dtype[r].kind == "f" and program.size(r)
-            and not program.place[r].memory.startswith("block")
-        }  # fmt: skip
-        return sorted(_last_seen(program, computed, late))
-
-    def _has_small_factors(self, row: int) -> bool:
-        """Whether a row is a large product of matrices that are smaller together."""
-        program, args = self.program, self.program.args[row]
-        if program.op[row] != "matmul" or program.size(row) < LARGE:
-            return False
-        once = [type(x) is int or (type(x) is View and 0 not in x.strides) for x in args]
-        return all(once) and sum(program.size(r) for x in args for r in rows_of(x)) < program.size(
-            row
-        )
 
     def _checker(self) -> Callable[[Any], bool]:
         """Write the function that tells whether what was fixed is as it was while recording."""
