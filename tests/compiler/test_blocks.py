@@ -183,7 +183,9 @@ def test_the_library_adds(size: int, dtype: Any) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, size)).astype(dtype)
     wanted = 0.3 * x + 1.7 * y
-    add(size, 0.3, x.ctypes.data, 1, 1.7, y.ctypes.data, 1)
+    a, b, one = add.number(0.3), add.number(1.7), blas.SIZE(1)
+    at_x, at_y = blas.ADDRESS(x.ctypes.data), blas.ADDRESS(y.ctypes.data)
+    add.call(blas.SIZE(size), a, at_x, one, b, at_y, one)
     np.testing.assert_allclose(y, wanted, rtol=4 * np.finfo(dtype).eps, atol=1e-6)
 
 

@@ -264,7 +264,7 @@ def printed(f: Function, points: Sequence[Point]) -> None:
         outputs = run_source(compiled.program, point)
         wanted = [
             w
-            for w, (row, _) in zip(flat(want), compiled.program.results, strict=True)
+            for w, (row, _) in zip(flat(want), compiled.program.surface.results, strict=True)
             if row is not None
         ]
         found = objection(outputs[: len(wanted)], wanted)

@@ -160,8 +160,8 @@ def test_memory_is_what_stats_says() -> None:
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    twin = Executable(fast.program.program, fast.program.guards)
-    twin.run()
+    twin = Executable(fast.program.program, fast.program.surface.guards)
+    twin.run([x])
     peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
 

@@ -9,11 +9,14 @@ import ctypes
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["axpby", "library"]
+__all__ = ["ADDRESS", "SIZE", "Axpby", "axpby", "library"]
+
+SIZE, ADDRESS = ctypes.c_int64, ctypes.c_void_p
+"""Of the arguments; where a library takes sizes of 32 bits, it sees their lower half."""
 
 LETTERS: dict[Any, tuple[str, Any]] = {
     np.dtype(np.float32): ("s", ctypes.c_float), np.dtype(np.float64): ("d", ctypes.c_double),
@@ -21,6 +24,22 @@ LETTERS: dict[Any, tuple[str, Any]] = {
 
 # As NumPy's wheels name it, and as distributions and MKL do.
 NAMES = ("scipy_cblas_{}axpby64_", "scipy_cblas_{}axpby", "cblas_{}axpby64_", "cblas_{}axpby")
+
+
+class Axpby(NamedTuple):
+    """A function of the library for one dtype.
+
+    Attributes
+    ----------
+    call : callable
+        ``call(n, a, x, 1, b, y, 1)`` makes y a·x + b·y in place.  All arguments are numbers of
+        ctypes, which may be used again: to make them takes as long as the call of a short one.
+    number : type
+        Of a and b.  n and the two steps are `SIZE`, x and y are `ADDRESS`.
+    """
+
+    call: Callable[..., None]
+    number: Any
 
 
 @cache
@@ -34,50 +53,40 @@ def library() -> ctypes.PyDLL | None:
 
 
 @cache
-def axpby(
-    dtype: np.dtype[Any],
-) -> Callable[[int, float, int, int, float, int, int], None] | None:
-    """Return ``axpby(n, a, x, 1, b, y, 1)``, which makes y a·x + b·y in place, if there is one.
-
-    Parameters
-    ----------
-    dtype : dtype
-        Of x and y, which are given by the addresses of n numbers each.
-
-    Notes
-    -----
-    Sizes are passed as 64 bits: where the library takes 32, it sees their lower half.
+def axpby(dtype: np.dtype[Any]) -> Axpby | None:
+    """Return the function for a dtype, if there is one.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from tinygrad_lecture.compiler.blas import axpby
+    >>> from tinygrad_lecture.compiler.blas import ADDRESS, SIZE, axpby
     >>> add = axpby(np.dtype(float))
     >>> x, y = np.ones(3), np.arange(3.0)
     >>> if add is None:
     ...     y[:] = 2.0 * x + 10.0 * y
     ... else:
-    ...     add(3, 2.0, x.ctypes.data, 1, 10.0, y.ctypes.data, 1)
+    ...     a, b, one = add.number(2.0), add.number(10.0), SIZE(1)
+    ...     add.call(SIZE(3), a, ADDRESS(x.ctypes.data), one, b, ADDRESS(y.ctypes.data), one)
     >>> y
     array([ 2., 12., 22.])
     """
     if dtype not in LETTERS or library() is None:
         return None
     letter, number = LETTERS[dtype]
-    size, address = ctypes.c_int64, ctypes.c_void_p
     for name in NAMES:
         function: Any = getattr(library(), name.format(letter), None)
         if function is not None:
-            function.argtypes = [size, number, address, size, number, address, size]
             function.restype = None
-            return function if _adds(function, dtype) else None
+            found = Axpby(function, number)
+            return found if _adds(found, dtype) else None
     return None
 
 
-def _adds(function: Any, dtype: np.dtype[Any]) -> bool:
+def _adds(add: Axpby, dtype: np.dtype[Any]) -> bool:
     """Whether a function does what its name says."""
     x, y = np.arange(1, 36, dtype=dtype), np.arange(35, 0, -1, dtype=dtype)
     wanted = 2 * x + 3 * y
     wanted[-2:] = y[-2:]
-    function(33, 2.0, x.ctypes.data, 1, 3.0, y.ctypes.data, 1)
+    (at_x, at_y), one = (ADDRESS(a.ctypes.data) for a in (x, y)), SIZE(1)
+    add.call(SIZE(33), add.number(2), at_x, one, add.number(3), at_y, one)
     return bool((y == wanted).all())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .blas import axpby
+from .blas import ADDRESS, SIZE, axpby
 from .pack import ELEMENTWISE
 from .program import Program, View, rows_of
 from .ufuncs import UFUNCS
@@ -20,6 +20,8 @@ __all__ = ["BLOCK", "BLOCKWISE", "block_lines", "elementwise_runs"]
 BLOCK = 32_768
 """Long elementwise chains are run in blocks of so many elements, which stay in the cache."""
 
+
+ONE = SIZE(1)
 
 BLOCKWISE = ELEMENTWISE - {"cast"}
 """Ops that are run in blocks, whose results share memory: all of one dtype."""
@@ -154,7 +156,7 @@ def block_lines(exe: Executable, run: list[int]) -> list[str]:
         return exe.operand(x, dtype)
 
     def address(x: int) -> str:
-        return each(("address", x), f"p{len(names)}", [b.ctypes.data for b in blocks(x)])
+        return each(("address", x), f"p{len(names)}", [ADDRESS(b.ctypes.data) for b in blocks(x)])
 
     def line(i: int) -> str:
         op, dtype = program.op[i], program.dtype[i]
@@ -169,23 +171,27 @@ def block_lines(exe: Executable, run: list[int]) -> list[str]:
     before: list[str] = []
     body: list[str] = []
 
-    def number(x: Any, sign: str = "") -> str:
-        before.append(f"factor{len(before)} = {sign}{exe.operand(x, program.dtype[run[0]])}.item()")
-        return f"factor{len(before) - 1}"
+    def number(kind: Any, x: Any, sign: str = "") -> str:
+        k = len(before) // 2
+        before.append(f"factor{k} = {sign}{exe.operand(x, program.dtype[run[0]])}.item()")
+        before.append(f"weight{k} = {exe.name(kind, 'number')}(factor{k})")
+        return str(k)
 
     for i in run:
         if i in products:
             continue
-        if i not in combined:
+        if add is None or i not in combined:
             body.append(line(i))
             continue
         one = combined[i]
-        a, b = number(one.a, one.sign), number(one.b)
-        size = each("size", "n", [min(BLOCK, n - k) for k in starts])
-        arguments = f"{size}, {a}, {address(one.x)}, 1, {b}, {address(one.y)}, 1"
+        a, b = number(add.number, one.a, one.sign), number(add.number, one.b)
+        size = each("size", "n", [SIZE(min(BLOCK, n - k)) for k in starts])
+        step = exe.name(ONE, "one")
+        x, y = address(one.x), address(one.y)
         body += [
-            f"if {a} and {b}:",  # otherwise it would not see an inf or nan in x or y
-            f"    {exe.name(add, 'axpby')}({arguments})",
+            f"if factor{a} and factor{b}:",  # otherwise it would not see an inf or nan in x or y
+            f"    {exe.name(add.call, 'axpby')}"
+            f"({size}, weight{a}, {x}, {step}, weight{b}, {y}, {step})",
             "else:",
             *(f"    {line(row)}" for row in sorted({*one.products, i})),
         ]

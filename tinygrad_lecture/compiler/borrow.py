@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from .memory import array_of
 from .program import Program, View, rows_of, strides_of
 
 __all__ = ["Borrowed", "borrowable"]
@@ -43,38 +43,58 @@ def borrowable(program: Program, kept: Iterable[int] = ()) -> list[int]:
 
 
 class Borrowed:
-    """What the text of a program calls an argument and its views.
+    """An argument that the text of a program reads where it lies.
 
     Parameters
     ----------
-    names : dict of str to object
-        What the text refers to.
+    position : int
+        Of the argument.
     shape, dtype
-        Of the argument, as the program reads it.
+        As the program reads it.
+    lent : ndarray or None
+        Memory that the program writes to while it reads the argument.
+
+    Attributes
+    ----------
+    views : dict of str to View
+        What the text reads of it, by name.
     """
 
-    def __init__(self, names: dict[str, Any], shape: tuple[int, ...], dtype: Any) -> None:
-        self.names, self.shape, self.dtype = names, shape, dtype
+    def __init__(self, position: int, shape: tuple[int, ...], dtype: Any, lent: Any) -> None:
+        self.position, self.shape, self.dtype, self.lent = position, shape, dtype, lent
         self.strides = strides_of(shape)
         self.views: dict[str, View] = {}
         self.own: Any = None
 
-    def bind(self, array: Any, lent: Any) -> None:
-        """Name an argument, or a copy if it lies otherwise or where the program writes."""
-        if not self._suits(array, lent):
-            if self.own is None:
-                self.own = np.empty(self.shape, self.dtype)
-            self.own[...] = array
-            array = self.own
-        for name, (_, offset, shape, strides) in self.views.items():
-            if shape == self.shape and strides == self.strides:
-                self.names[name] = array
-            elif shape == self.shape[::-1] and strides == self.strides[::-1]:
-                self.names[name] = array.T  # made in a tenth of the time
-            else:
-                self.names[name] = array_of(array, offset, shape, strides)
+    def read(self, array: Any) -> Any:
+        """Return the argument, or a copy if it lies otherwise or in that memory."""
+        if (
+            type(array) is np.ndarray
+            and array.dtype is self.dtype
+            and array.flags.carray
+            and array.base is None
+            and array is not self.lent
+        ):
+            return array  # by far the most: told by a few looks
+        if self._suits(array):
+            return array
+        if self.own is None:
+            self.own = np.empty(self.shape, self.dtype)
+        self.own[...] = array
+        return self.own
 
-    def _suits(self, array: Any, lent: Any) -> bool:
+    def view_of(self, argument: str, view: View, array_of: str) -> str:
+        """Return the expression of a view; the general one takes ten times as long."""
+        offset, shape, strides = int(view.offset), *(tuple(map(int, x)) for x in view[2:])
+        if shape == self.shape and strides == self.strides:
+            return argument
+        if shape == self.shape[::-1] and strides == self.strides[::-1]:
+            return f"{argument}.T"
+        if strides == (1,) and shape == (math.prod(self.shape),):
+            return f"{argument}.reshape(-1)"
+        return f"{array_of}({argument}, {offset}, {shape}, {strides})"
+
+    def _suits(self, array: Any) -> bool:
         if type(array) is not np.ndarray or array.dtype != self.dtype:
             return False
         flags = array.flags
@@ -84,10 +104,5 @@ class Borrowed:
         while type(owner.base) is np.ndarray:
             owner = owner.base
         if owner.base is None:
-            return owner is not lent
-        return lent is None or not np.may_share_memory(array, lent)
-
-    def release(self) -> None:
-        """Forget the argument, which is the caller's."""
-        for name in self.views:
-            self.names[name] = None
+            return owner is not self.lent
+        return self.lent is None or not np.may_share_memory(array, self.lent)

@@ -17,12 +17,14 @@ from ..engine.guard import unguarded
 from ..engine.modes import TRACING, current, differentiating, recorder
 from ..engine.recording import Cell
 from ..engine.value import Value
+from .deliver import COMPILED
 from .expand import expand
+from .feed import MISS
 from .foreign import Surroundings
 from .fuse import fuse
 from .lift import lift
 from .pack import pack
-from .path import COMPILED, MISS, Path
+from .path import Path
 from .plan import plan
 from .program import Program
 from .record import Recording, run_traced, take_down
@@ -105,13 +107,12 @@ class Compiled:
         try:
             with self._lock:  # a program has one memory
                 for k, path in enumerate(paths):
-                    if path.fits(flat):
-                        result = path.run(flat)
-                        if result is not MISS:
-                            if k:
-                                paths.insert(0, paths.pop(k))
-                            self._last = path
-                            return result
+                    result = path.run(flat)
+                    if result is not MISS:
+                        if k:
+                            paths.insert(0, paths.pop(k))
+                        self._last = path
+                        return result
                 self._last = self._record(args, kwargs, paths)
                 result = self._last.run(flat)
         except FloatingPointError:
@@ -156,7 +157,7 @@ def _too_many(compiled: Compiled, paths: list[Path]) -> str:
             "tg.where(condition, x, y), tg.maximum or tg.minimum, which need no branch, or leave "
             "this function uncompiled"
         )
-    fixed = {key for p in paths for _, key, _ in p.fixed}
+    fixed = {key for p in paths for _, key, _ in p.surface.fixed}
     return (
         f"{compiled!r}: {MOST_PATHS} programs were recorded for one set of shapes, because what "
         f"is fixed while recording keeps changing: one of {', '.join(sorted(map(str, fixed)))}"

@@ -16,11 +16,13 @@ from ..engine.ops import TABLE
 from .blocks import BLOCK, block_lines, elementwise_runs
 from .borrow import Borrowed
 from .memory import array_of
+from .numbers import Numbers
 from .program import FLOAT, Gather, Program, Slot, View, rows_of, strides_of, whole
 from .ufuncs import UFUNCS
 
 __all__ = ["Executable"]
 
+FEW_LABELS = 1024
 LINE = 64
 ROW = 8192
 
@@ -39,7 +41,7 @@ class Executable:
     lent : ndarray or None
         The piece of memory in which lies what objects outside will hold.
     borrowed : dict of int to Borrowed
-        Arguments that are not copied: to be bound before a run, and released after it.
+        Arguments that are not copied.
     calls_out : bool
         Whether it calls anything but NumPy: what may look at the running context.
     eager_errors : tuple of exception types
@@ -61,44 +63,58 @@ class Executable:
         self.sums: list[float] = [0.0] * (2 * len(by_factors))
         self.memories: dict[str, Any] = {}
         self.names: dict[str, Any] = {}
-        self.borrowed = {
-            i: Borrowed(self.names, program.shape[i], program.dtype[i]) for i in borrowed
-        }
         self._known: dict[Any, str] = {}
         self._rows: dict[Any, Any] = {}
         self.starts = np.array([place.offset for place in program.place], np.int64)
-        self._allocate()
+        self._allocate(set(borrowed))
+        self.borrowed = {
+            i: Borrowed(
+                program.params[i]["cell"].owner, program.shape[i], program.dtype[i], self.lent
+            )
+            for i in borrowed
+        }
         asked: dict[int, list[tuple[Any, bool]]] = {}
         for operand, outcome in dict.fromkeys(guards):
             row = operand if type(operand) is int else operand.row
             asked.setdefault(row, []).append((operand, outcome))
         late = program.late if program.late >= 0 else len(program)
         runs = {run[0]: run for run in elementwise_runs(program)}
+        numbers = Numbers(program, (i for run in runs.values() for i in run))
+        early: list[str] = []
         lines: list[str] = []
         i = 0
         while i < len(program):
             if i == late:
-                self.early, lines = lines, []
+                early, lines = lines, []
             if i in runs:
                 lines += block_lines(self, runs[i])
                 i = runs[i][-1] + 1
                 continue
             if i in by_factors:  # just before the product, as one factor may be in the cache still
                 lines += self._sum_squares(i)
-            lines += self._row(i)
+            lines += numbers.lines(self, i) if i in numbers.rows else self._row(i)
             for operand, outcome in asked.get(i, ()):
-                lines.append(f"if bool({self.operand(operand)}) is not {outcome}:")
+                asks = numbers.number(operand) or self.operand(operand)
+                lines.append(f"if bool({asks}) is not {outcome}:")
                 lines.append("    return False")
             i += 1
-        self.early, self.late = (lines, []) if late >= len(program) else (self.early, lines)
-        self.run = self._function("run", self.early)
-        self.commit = self._function("commit", self.late)
+        early, self.late = (lines, []) if late >= len(program) else (early, lines)
+        reads = []
+        for i, argument in self.borrowed.items():
+            reads.append(f"x{i} = {self.name(argument.read, 'read')}(flat[{argument.position}])")
+            for name, view in argument.views.items():
+                of = argument.view_of(f"x{i}", view, self.name(array_of, "array_of"))
+                reads.append(f"{name} = {of}")
+        self.early = [*reads, *numbers.head(self), *early]
+        self.run = self._function("run", "flat", self.early)
+        self.commit = self._function("commit", "", self.late)
 
-    def _function(self, name: str, lines: list[str]) -> Callable[[], Any]:
-        text = f"def {name}():\n" + "".join(f"    {line}\n" for line in lines or ["pass"])
+    def _function(self, name: str, parameters: str, lines: list[str]) -> Callable[..., Any]:
+        text = f"def {name}({parameters}):\n"
+        text += "".join(f"    {line}\n" for line in lines or ["pass"])
         scope: dict[str, Any] = {}
         exec(compile(text, "<compiled program>", "exec"), self.names, scope)
-        function: Callable[[], Any] = scope[name]
+        function: Callable[..., Any] = scope[name]
         return function
 
     def place(self, operand: Any) -> tuple[str, int]:
@@ -107,11 +123,11 @@ class Executable:
         place = self.program.place[view.row]
         return place.memory, place.offset + view.offset
 
-    def _allocate(self) -> None:
+    def _allocate(self, borrowed: set[int]) -> None:
         program = self.program
         sizes: dict[str, tuple[int, np.dtype[Any]]] = {}
         for i, (memory, offset) in enumerate(program.place):
-            if i in self.borrowed:
+            if i in borrowed:
                 continue
             size = BLOCK if memory.startswith("block") else program.size(i)
             end = offset + max(size, 1)
@@ -317,20 +333,28 @@ class Executable:
         n, classes = self.program.shape[i][0], params["classes"]
         start = self.name(np.arange(n) * classes, "index")
         labels = self.operand(args[0])
-        unsigned = self.name(_unsigned(self._array(args[0])), "unsigned")
         refuse = self.name(_refuse_labels(classes), "refuse")
-        self.names["maximum"] = np.maximum
-        return [
-            f"if maximum.reduce({unsigned}) >= {classes}: {refuse}({labels})",
-            f"add({labels}, {start}, {out})",
-        ]
+        if max(n, classes) <= FEW_LABELS:  # reductions have to come into the cache first
+            known = self.name(frozenset(range(classes)), "classes")
+            wrong = f"not {known}.issuperset({self._method(args[0], 'tolist')}())"
+        else:
+            self.names["maximum"] = np.maximum
+            unsigned = self.name(_unsigned(self._array(args[0])), "unsigned")
+            wrong = f"maximum.reduce({unsigned}) >= {classes}"
+        return [f"if {wrong}: {refuse}({labels})", f"add({labels}, {start}, {out})"]
 
     def _add_at(self, i: int, args: Any, params: Any, out: str) -> list[str]:
-        source, index = self.operand(args[0]), self.operand(args[1])
-        flat = self.name(self._array(i).reshape(-1), "flat")
-        copy = [] if self._same_place(args[0], i) else [f"copyto({out}, {source})"]
-        self.names["copyto"] = np.copyto
-        return [*copy, f"{flat}[{index}] += {params['amount']!r}"]
+        index, flat = self.operand(args[1]), self._array(i).reshape(-1)
+        some = self.name(np.empty(self._shape(args[1]), self.program.dtype[i]), "some")
+        amount = self.operand(float(params["amount"]), self.program.dtype[i])
+        self.names.update(copyto=np.copyto, add=np.add)
+        copy = f"copyto({out}, {self.operand(args[0])})"
+        return [
+            *([] if self._same_place(args[0], i) else [copy]),
+            f"{self.name(flat.take, 'take')}({index}, None, {some}, 'clip')",
+            f"add({some}, {amount}, {some})",
+            f"{self.name(flat.put, 'put')}({index}, {some})",
+        ]
 
     def _array(self, x: Any) -> Any:
         if type(x) is np.ndarray:

@@ -74,7 +74,7 @@ def figures(path: Path) -> dict[str, Any]:
         "flops": sum(flops(program, i) for i in rows),
         "bytes_moved": sum(traffic(program, i) for i in rows),
         "memory_bytes": path.exe.memory_bytes(),
-        "guards": len(path.guards),
+        "guards": len(path.surface.guards),
         "build_seconds": path.build_seconds,
         "calls": path.calls,
         "moves": path.moves,

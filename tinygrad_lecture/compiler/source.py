@@ -88,14 +88,14 @@ def input_names(path: Path) -> list[str]:
 
 def output_names(path: Path) -> list[str]:
     """Name what a program gives, in the order in which its source returns it."""
-    names = [f"result {k}" for k, (row, _) in enumerate(path.results) if row is not None]
-    names += [f"new {cell.describe()}" for cell, row, _ in path.written if row is not None]
+    names = [f"result {k}" for k, (row, _) in enumerate(path.surface.results) if row is not None]
+    names += [f"new {cell.describe()}" for cell, row, _ in path.surface.written if row is not None]
     return names
 
 
 def _outputs(path: Path) -> list[Any]:
-    rows = [row for row, _ in path.results if row is not None]
-    return rows + [row for _, row, _ in path.written if row is not None]
+    rows = [row for row, _ in path.surface.results if row is not None]
+    return rows + [row for _, row, _ in path.surface.written if row is not None]
 
 
 class _Source:
@@ -265,7 +265,7 @@ def _array_source(path: Path) -> str:
     text = _Source(program)
     at = 0
     asked: dict[int, list[Any]] = {}
-    for operand, outcome in path.guards:
+    for operand, outcome in path.surface.guards:
         row = operand if type(operand) is int else operand.row
         asked.setdefault(row, []).append((operand, outcome))
     for i, op in enumerate(program.op):

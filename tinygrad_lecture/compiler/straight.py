@@ -69,7 +69,7 @@ class StraightCode:
         """Whether it calls anything but Python's and NumPy's functions of numbers."""
         return bool(self.called)
 
-    def run(self) -> Any:
+    def run(self, flat: Any = ()) -> Any:
         """Compute all rows; False if a guard does not hold."""
         for function in self.functions:
             if function() is False:

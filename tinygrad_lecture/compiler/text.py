@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..engine.recording import Cell
 
-__all__ = ["Text", "bare_number", "is_known"]
+__all__ = ["Text", "is_known"]
 
 
 def is_known(cell: Cell) -> bool:
     """Whether a place belongs to an object, and not to whatever an argument will be."""
     return not isinstance(cell.owner, int)
-
-
-def bare_number(old: Any, x: Any) -> Any:
-    """Return a number in the form in which an item of a dict had it: some are arrays of no axes."""
-    return np.asarray(x, old.dtype) if isinstance(old, np.ndarray) else x
 
 
 class Text:
@@ -57,8 +50,12 @@ class Text:
             self.lines.append(f"{self.owners[id(x)]} = {way}")
         return self.owners[id(x)]
 
+    def key(self, cell: Cell) -> str:
+        """Return the expression of an item's key."""
+        return repr(cell.key) if isinstance(cell.key, str) else self.name(cell.key)
+
     def read(self, cell: Cell) -> str:
-        """Return the expression that reads a place."""
+        """Return the expression of a place, to be read or assigned to."""
         owner = self.owner(cell.owner)
         if cell.kind == "argument":
             return owner
@@ -66,21 +63,7 @@ class Text:
             return f"{owner}._{cell.kind}"
         if cell.kind == "element":
             return f"{owner}[{cell.key[0]!r}][{cell.key[1]}]"
-        return f"{owner}[{cell.key!r}]"
-
-    def write(self, cell: Cell, value: str, *, number: bool = False) -> None:
-        """Append the lines that write to a place, which may want an array of no axes."""
-        owner = self.owner(cell.owner)
-        if cell.kind == "grad":
-            self.lines.append(f"{owner}._grad = {value}")
-        elif cell.kind == "data":
-            self.lines += [f"{owner}._data = {value}", f"{owner}._p = next_number()"]
-            self.lines.append(f"{owner}._q = None")
-        else:
-            key = repr(cell.key) if isinstance(cell.key, str) else self.name(cell.key)
-            if number:
-                value = f"bare_number({owner}.get({key}), {value})"
-            self.lines.append(f"{owner}[{key}] = {value}")
+        return f"{owner}[{self.key(cell)}]"
 
     def function(self, name: str, parameters: str) -> Any:
         """Compile the text."""
