@@ -15,7 +15,7 @@ import numpy as np
 from ..engine.ops import TABLE
 from .blocks import BLOCK, block_lines, elementwise_runs
 from .borrow import Borrowed
-from .memory import array_of
+from .memory import array_of, zeroed
 from .numbers import Numbers
 from .program import FLOAT, Gather, Program, Slot, View, rows_of, strides_of, whole
 from .ufuncs import UFUNCS
@@ -468,14 +468,13 @@ def caller(run: Any, params: dict[str, Any], count: int) -> Callable[..., Any]:
 def _side_by_side(sizes: dict[str, tuple[int, np.dtype[Any]]]) -> dict[str, Any]:
     """Return zeroed memories of so many elements, each from the start of a cache line on.
 
-    They are one piece: NumPy asks for large pages where it is large, without which an optimizer's
-    pass over parameters and moments takes longer.
+    They are one piece, so that they fill large pages.
     """
     starts, end = {}, 0
     for name, (size, dtype) in sizes.items():
         starts[name] = end
         end += -(-size * dtype.itemsize // LINE) * LINE
-    raw = np.zeros(end + LINE, np.uint8)
+    raw = zeroed(end + LINE)
     first = -raw.ctypes.data % LINE
     return {
         name: raw[first + starts[name] :][: size * dtype.itemsize].view(dtype)
