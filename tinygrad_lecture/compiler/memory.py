@@ -266,19 +266,20 @@ def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:
 
 
 def zeroed(size: int) -> Any:
-    """Return so many bytes, all zero; on large pages where they fill some.
+    """Return so many bytes, all zero; on large pages where they fill them, but for an eighth.
 
     NumPy asks for large pages too, but its memory may have been in use before, on small ones: an
     optimizer's pass over all parameters and moments then takes up to a tenth longer.
     """
-    whole = size // LARGE_PAGE * LARGE_PAGE
-    if whole < 2 * LARGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+    pages = (size + size // 8) // LARGE_PAGE
+    if not pages or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.zeros(size, np.uint8)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    fresh = mmap.mmap(-1, size + LARGE_PAGE, flags=flags)  # what is not used is never there
+    large = min(pages * LARGE_PAGE, -(-size // LARGE_PAGE) * LARGE_PAGE)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # what is not touched is never there
+    fresh = mmap.mmap(-1, max(size, large) + LARGE_PAGE, flags=flags)
     piece = np.frombuffer(fresh, np.uint8)
     start = -piece.ctypes.data % LARGE_PAGE
-    fresh.madvise(mmap.MADV_HUGEPAGE, start, whole)
+    fresh.madvise(mmap.MADV_HUGEPAGE, start, large)
     return piece[start : start + size]
 
 

@@ -1,0 +1,26 @@
+"""Where the memory of a program lies."""
+
+from __future__ import annotations
+
+import mmap
+
+import numpy as np
+import pytest
+
+from tinygrad_lecture.compiler.memory import LARGE_PAGE, zeroed
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, 1_900_000, 2 << 20, 4_100_000, 9_000_001])
+def test_memory_is_zero_and_lies_at_the_start_of_a_page(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        memory = zeroed(size)
+        assert memory.shape == (size,)
+        assert memory.dtype == np.uint8
+        assert not memory.any()
+        memory[...] = 255
+        large = size > LARGE_PAGE * 8 / 9 and hasattr(mmap, "MADV_HUGEPAGE")
+        assert (memory.base is not None) == large
+        assert not large or memory.ctypes.data % LARGE_PAGE == 0
+        monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
