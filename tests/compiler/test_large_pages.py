@@ -10,17 +10,18 @@ import pytest
 from tinygrad_lecture.compiler.memory import LARGE_PAGE, zeroed
 
 
+@pytest.mark.parametrize("spare", [0, 300_000, 50_000_000])
 @pytest.mark.parametrize("size", [0, 1, 100_000, 1_900_000, 2 << 20, 4_100_000, 9_000_001])
 def test_memory_is_zero_and_lies_at_the_start_of_a_page(
-    size: int, monkeypatch: pytest.MonkeyPatch
+    size: int, spare: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
-        memory = zeroed(size)
+        memory = zeroed(size, spare)
         assert memory.shape == (size,)
         assert memory.dtype == np.uint8
         assert not memory.any()
         memory[...] = 255
-        large = size > LARGE_PAGE * 8 / 9 and hasattr(mmap, "MADV_HUGEPAGE")
+        large = size > 0 and size + spare >= LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE")
         assert (memory.base is not None) == large
         assert not large or memory.ctypes.data % LARGE_PAGE == 0
         monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)

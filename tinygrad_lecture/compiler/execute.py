@@ -135,8 +135,9 @@ class Executable:
             sizes[memory] = (max(old, end), program.dtype[i])
         leaving = {program.place[r].memory for x in program.outputs for r in rows_of(x)}
         lent = {memory for memory in leaving if not memory.startswith(("arena", "block"))}
+        spare = sum(size * dtype.itemsize for size, dtype in sizes.values()) // 16
         for group in (lent, sizes.keys() - lent):  # who keeps a parameter keeps no scratch memory
-            self.memories |= _side_by_side({m: sizes[m] for m in sizes if m in group})
+            self.memories |= _side_by_side({m: sizes[m] for m in sizes if m in group}, spare)
         self.lent = next((self.memories[m].base for m in lent if m in self.memories), None)
         for i, name in enumerate(program.op):
             if name == "const":
@@ -465,16 +466,16 @@ def caller(run: Any, params: dict[str, Any], count: int) -> Callable[..., Any]:
     return lambda *values: run(values[:count], fill(params, values))
 
 
-def _side_by_side(sizes: dict[str, tuple[int, np.dtype[Any]]]) -> dict[str, Any]:
+def _side_by_side(sizes: dict[str, tuple[int, np.dtype[Any]]], spare: int) -> dict[str, Any]:
     """Return zeroed memories of so many elements, each from the start of a cache line on.
 
-    They are one piece, so that they fill large pages.
+    They are one piece, so that they fill large pages; see `zeroed` for what is to spare.
     """
     starts, end = {}, 0
     for name, (size, dtype) in sizes.items():
         starts[name] = end
         end += -(-size * dtype.itemsize // LINE) * LINE
-    raw = zeroed(end + LINE)
+    raw = zeroed(end + LINE, spare)
     first = -raw.ctypes.data % LINE
     return {
         name: raw[first + starts[name] :][: size * dtype.itemsize].view(dtype)

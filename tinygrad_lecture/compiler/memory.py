@@ -265,16 +265,22 @@ def array_of(memory: Any, offset: int, shape: Any, strides: Any) -> Any:
     return np.ndarray(shape, memory.dtype, memory, offset * size, tuple(s * size for s in strides))
 
 
-def zeroed(size: int) -> Any:
-    """Return so many bytes, all zero; on large pages where they fill them, but for an eighth.
+def zeroed(size: int, spare: int = 0) -> Any:
+    """Return so many bytes, all zero; on large pages where they fill them.
 
     NumPy asks for large pages too, but its memory may have been in use before, on small ones: an
     optimizer's pass over all parameters and moments then takes up to a tenth longer.
+
+    Parameters
+    ----------
+    size : int
+    spare : int
+        How much of the last large page may stay unused.
     """
-    pages = (size + size // 8) // LARGE_PAGE
-    if not pages or not hasattr(mmap, "MADV_HUGEPAGE"):
+    large = (size + spare) // LARGE_PAGE * LARGE_PAGE
+    large = min(large, -(-size // LARGE_PAGE) * LARGE_PAGE)
+    if not large or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.zeros(size, np.uint8)
-    large = min(pages * LARGE_PAGE, -(-size // LARGE_PAGE) * LARGE_PAGE)
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # what is not touched is never there
     fresh = mmap.mmap(-1, max(size, large) + LARGE_PAGE, flags=flags)
     piece = np.frombuffer(fresh, np.uint8)
