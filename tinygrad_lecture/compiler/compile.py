@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine import nest
 from ..engine.guard import unguarded
-from ..engine.modes import TRACING, current, differentiating, recorder
+from ..engine.modes import TRACING, debugging, differentiating, recorder
 from ..engine.recording import Cell
 from ..engine.value import Value
 from .deliver import COMPILED
@@ -91,7 +91,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; record it first if there is none."""
-        if (TRACING and recorder() is not None) or differentiating() or current().debugging:
+        if (TRACING and recorder() is not None) or differentiating() or debugging():
             return self.function(*args, **kwargs)
         flat: Any = args
         if kwargs or not FLAT.issuperset(map(type, args)):

@@ -157,9 +157,9 @@ class Delivery:
         if array.ndim == 0:
             return None
         memory = self._memories.get(cell)
-        if memory is not None and _same_memory(array, memory):
-            return memory.view()  # of its own: the engine marks it read-only
-        return array if cell.kind == "grad" else None
+        if cell.kind == "grad" or (memory is not None and _same_memory(array, memory)):
+            return array.view()  # of its own: the engine marks it read-only
+        return None
 
     def _write(self, surface: Surface) -> None:
         """Write the lines that give the places what they hold from now on."""

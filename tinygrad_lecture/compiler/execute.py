@@ -65,6 +65,7 @@ class Executable:
         self.names: dict[str, Any] = {}
         self._known: dict[Any, str] = {}
         self._rows: dict[Any, Any] = {}
+        self._views: dict[Any, Any] = {}
         self.starts = np.array([place.offset for place in program.place], np.int64)
         self._allocate(set(borrowed))
         self.borrowed = {
@@ -169,11 +170,15 @@ class Executable:
         return [array_of(self.memories[m], i, (j - i,), (1,)) for m, i, j in pieces]
 
     def view(self, view: View) -> Any:
-        """Return the array that a view stands for."""
-        place = self.program.place[view.row]
-        return array_of(
-            self.memories[place.memory], place.offset + view.offset, view.shape, view.strides
-        )
+        """Return the array that a view stands for: one object for all that lie in the same place.
+
+        Most results lie where an operand did, and an array object has to come into the cache too.
+        """
+        memory, start = self.program.place[view.row]
+        key = memory, start + view.offset, view.shape, view.strides
+        if key not in self._views:
+            self._views[key] = array_of(self.memories[memory], *key[1:])
+        return self._views[key]
 
     def name(self, x: Any, prefix: str = "a", dtype: Any = np.float64) -> str:
         """Return the name under which the text knows an object."""
@@ -191,12 +196,11 @@ class Executable:
         if type(x) is int:
             x = whole(self.program, x)
         if type(x) is View:
+            if x.row not in self.borrowed:
+                return self.name(self.view(x), "v")
             if x not in self._known:
                 self._known[x] = name = f"v{len(self._known)}"
-                if x.row in self.borrowed:
-                    self.borrowed[x.row].views[name] = x
-                else:
-                    self.names[name] = self.view(x)
+                self.borrowed[x.row].views[name] = x
             return self._known[x]
         return self.name(x, "c", dtype)
 

@@ -53,6 +53,11 @@ def current() -> Modes:
     return _current.get(_DEFAULT)
 
 
+def debugging() -> bool:
+    """Whether the running thread is inside of a `debug` block."""
+    return bool(_active) and current().debugging
+
+
 @contextlib.contextmanager
 def _switched(modes: Modes) -> Iterator[None]:
     token = _current.set(modes)
