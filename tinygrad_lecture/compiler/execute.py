@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.ops import TABLE
+from .blas import column_added
 from .blocks import BLOCK, block_lines, elementwise_runs
 from .borrow import Borrowed
 from .memory import array_of, zeroed
@@ -24,6 +25,7 @@ __all__ = ["Executable"]
 
 FEW_LABELS = 1024
 LINE = 64
+COLUMNS = 16_384  # elements of a matrix to which the library adds a column
 ROW = 8192
 
 
@@ -256,11 +258,30 @@ class Executable:
             dtype = next((self._dtype(x) for x in args if self._dtype(x) is not None), FLOAT)
         self.names[op] = UFUNCS[op]
         if op not in ("maximum", "minimum"):
+            add = self._column_added(i, op, args)
+            if add is not None:
+                return f"{self.name(add, 'add_column')}()"
             return f"{op}({', '.join(self.operand(x, dtype) for x in args)}, {out})"
         rows = self._in_rows(i, args)
         if rows is not None:
             return f"{op}({', '.join(self.name(x) for x in rows[:-1])}, out={self.name(rows[-1])})"
         return f"{op}({', '.join(self.operand(x, dtype) for x in args)}, out={out})"
+
+    def _column_added(self, i: int, op: str, args: Any) -> Callable[[], None] | None:
+        """Return what adds a column to a matrix in its place, or None where the row does not."""
+        shape = self.program.shape[i]
+        if op not in ("add", "subtract") or len(shape) != 2 or math.prod(shape) < COLUMNS:
+            return None
+        for matrix, x in (args, args[::-1])[: 1 if op == "subtract" else 2]:
+            x = whole(self.program, x) if type(x) is int else x
+            if type(x) is not View or len(x.shape) != 2 or x.row in {matrix, *self.borrowed}:
+                continue
+            column = x.shape[0] == shape[0] and x.strides[0] and 0 in (x.strides[1], x.shape[1] - 1)
+            same = self._same_place(matrix, i) and self.program.shape[matrix] == shape
+            if column and same and self._dtype(x) == self.program.dtype[i]:
+                vector = self.view(View(x.row, x.offset, x.shape[:1], x.strides[:1]))
+                return column_added(self.array(i), vector, -1.0 if op == "subtract" else 1.0)
+        return None
 
     def _in_rows(self, i: int, args: Any) -> list[Any] | None:
         """Return operands and result of an op on a long array and a number, as long rows.
