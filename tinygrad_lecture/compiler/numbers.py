@@ -110,14 +110,19 @@ class Numbers:
     def _read_by_arrays(self) -> set[tuple[int, int]]:
         """Return the elements that have to lie in memory."""
         program = self.program
+        if not self.rows:
+            return set()
         others = [i for i in range(len(program)) if i not in self.rows]
         read = [x for i in others for x in program.args[i]] + list(program.outputs)
-        operands = [whole(program, x) if type(x) is int else x for x in read]
-        return {
-            element
-            for x in operands if type(x) in (Gather, View) and _rows(x) & self.rows
-            for element in _positions(x)
-        }  # fmt: skip
+        ours = np.array(sorted(self.rows))
+        found: set[tuple[int, int]] = set()
+        for x in read:
+            view = whole(program, x) if type(x) is int else x
+            if type(view) is Gather and np.isin(view.rows, ours).any():
+                found |= {(row, k) for row, k in _positions(view) if row in self.rows}
+            elif type(view) is View and view.row in self.rows:
+                found |= set(_positions(view))
+        return found
 
     # ------------------------------------------------------------------------------- text
 
@@ -155,10 +160,6 @@ class Numbers:
             if (i, k) in self._stored:
                 lines.append(f"{out}[{k if shape else '()'}] = {name}")
         return lines
-
-
-def _rows(x: Any) -> set[int]:
-    return set(x.rows.ravel().tolist()) if type(x) is Gather else {x.row}
 
 
 def _positions(x: Any) -> list[tuple[int, int]]:
