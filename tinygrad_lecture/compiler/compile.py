@@ -114,7 +114,7 @@ class Compiled:
                         self._last = path
                         return result
                 self._last = self._record(args, kwargs, paths)
-                result = self._last.run(flat)
+                result = self._last.run(flat, fresh=True)
         except FloatingPointError:
             self.eager_calls += 1
             return self.function(*args, **kwargs)

@@ -34,8 +34,10 @@ class Feed:
     Attributes
     ----------
     load : callable
-        Takes the arguments as a flat list; returns `MISS` if something is not as it was while
-        recording, None if all places hold what was lent to them, and else what they hold.
+        Takes the arguments as a flat list, and whether they are those that were just recorded: a
+        program may read an array in another precision than it had then.  Returns `MISS` if
+        something is not as it was while recording (or not there any more), None if all places
+        hold what was lent to them, and else what they hold.
     vectors : list of (list of Value, ndarray)
         Long runs of scalars and where they are read.
     draws : list of (generator, ndarray)
@@ -54,13 +56,13 @@ class Feed:
             text.lines += [
                 f"held = [{reads}]",
                 f"if not any(map(is_not, held, {known})): held = None",
-                f"elif not {text.name(lent.suits)}(held): return MISS",
+                f"elif not fresh and not {text.name(lent.suits)}(held): return MISS",
             ]
         self._load_all()
         held = "held" if lent.cells else "None"
         lines = [f"    {line}" for line in [*text.lines, f"return {held}"]]
         text.lines = ["try:", *lines, "except LookupError:", "    return MISS"]
-        self.load: Callable[[Any], Any] = text.function("load", "flat")
+        self.load: Callable[[Any, bool], Any] = text.function("load", "flat, fresh")
 
     # -------------------------------------------------------------------------------- check
 
@@ -92,7 +94,8 @@ class Feed:
                 checks.append(f"{text.read(cell)} is not None")
         if likes:
             reads, known = zip(*likes, strict=True)
-            checks.append(f"all(map(is_like, [{', '.join(reads)}], {text.name(list(known))}))")
+            alike = f"all(map(is_like, [{', '.join(reads)}], {text.name(list(known))}))"
+            checks.append(f"(fresh or {alike})")
         if checks:
             text.lines.append(f"if not ({' and '.join(dict.fromkeys(checks))}): return MISS")
 

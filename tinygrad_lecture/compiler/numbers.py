@@ -79,7 +79,8 @@ class Numbers:
         if program.params[i] or not program.args[i]:
             return False
         if program.op[i] == "cast":
-            return shape == () and self._elements(program.args[i][0], ()) is not None
+            to_float = shape == () and program.dtype[i].kind == "f"
+            return to_float and self._elements(program.args[i][0], ()) is not None
         if program.op[i] not in TEXTS or program.dtype[i] != FLOAT:
             return False
         if len(shape) > 1 or not 0 < program.size(i) <= FEW:

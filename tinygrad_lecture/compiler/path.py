@@ -142,8 +142,15 @@ class Path:
 
     # --------------------------------------------------------------------------------- run
 
-    def run(self, flat: list[Any]) -> Any:
+    def run(self, flat: list[Any], *, fresh: bool = False) -> Any:
         """Load inputs, run, write back; MISS if this is not the path for these inputs.
+
+        Parameters
+        ----------
+        flat : list
+            The arguments.
+        fresh : bool
+            Whether it was recorded with them just now.
 
         Raises
         ------
@@ -152,12 +159,12 @@ class Path:
         """
         rngs = self.surface.generators
         states = [rng.bit_generator.state for rng in rngs] if rngs else None
-        held = self.load(flat)
+        held = self.load(flat, fresh)
         if held is MISS:
             return MISS
         if self.lent.is_shared(held):
             self._move()
-            held = self.load(flat)
+            held = self.load(flat, fresh)
         if held is not None:
             self.lent.take_in(held)
         if self.vectors:
