@@ -25,3 +25,14 @@ def test_memory_is_zero_and_lies_at_the_start_of_a_page(
         assert (memory.base is not None) == large
         assert not large or memory.ctypes.data % LARGE_PAGE == 0
         monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+
+
+def test_a_kernel_without_large_pages_gives_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(mmap.mmap):
+        def madvise(self, *args: int) -> None:
+            raise OSError("Invalid argument")
+
+    monkeypatch.setattr(mmap, "mmap", Refusing)
+    memory = zeroed(2 * LARGE_PAGE)
+    assert memory.shape == (2 * LARGE_PAGE,)
+    assert not memory.any()

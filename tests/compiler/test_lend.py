@@ -178,3 +178,47 @@ def test_another_precision_is_another_program() -> None:
     assert len(training.step.programs) == before + 1
     training.step(X[4], Y[4])
     assert training.step.eager_calls == 0
+
+
+class Remembers(nn.Module):
+    """Keeps the last sum where a vector was."""
+
+    def __init__(self) -> None:
+        self.register_buffer("last", np.zeros(3, np.float32))
+
+    def forward(self, x: Any) -> Any:
+        self.last = tg.sum(x)
+        return x * 2.0
+
+
+def test_a_number_takes_the_place_of_a_vector() -> None:
+    eager, compiled = Remembers(), Remembers()
+    fast = tg.compile(lambda x: compiled(x).sum())
+    for x in X[:3, 0]:
+        eager(x)
+        fast(x)
+        assert compiled.last.shape == eager.last.shape == ()
+        np.testing.assert_allclose(compiled.last, eager.last, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(), (5,)], ids=str)
+def test_hooks_see_the_parameters_of_their_run(shape: tuple[int, ...]) -> None:
+    p = nn.Parameter(np.ones(shape) if shape else 1.0)
+    layer = nn.Tanh()
+    seen: list[Any] = []
+    layer.register_forward_hook(lambda *args: seen.append((np.array(p.data), np.array(p.grad))))
+    optimizer: Any = optim.SGD([p], lr=0.1)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = tg.sum(layer(p * x))
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    fast = tg.compile(step)
+    for x in (0.5, 0.7, 0.9):
+        fast(x)
+        data, grad = seen.pop()
+        np.testing.assert_array_equal(data, p.data)
+        np.testing.assert_array_equal(grad, p.grad)

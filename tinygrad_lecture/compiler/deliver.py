@@ -72,7 +72,7 @@ def _bare_number(old: Any, x: float) -> Any:
     """Return a number in the form in which an item of a dict had it: some are arrays of no axes."""
     if not isinstance(old, np.ndarray):
         return x
-    fresh = old.copy()  # in half the time that an array takes to be made of a number
+    fresh = np.empty((), old.dtype)  # in half the time that an array takes to be made of a number
     fresh[()] = x
     return fresh
 
@@ -108,7 +108,8 @@ class Delivery:
         text.names.update(as_value=_result, next_number=next_number, bare_number=_bare_number)
         answers = iter([self._answer(row, kind) for row, kind in surface.results])
         answer = _nested(surface.structure, answers, text)
-        self._write(surface)
+        self._write_leaves(surface)
+        self._write_items(surface)
         text.lines = [*self._numbers(), f"answer = {answer}", *text.lines, "return answer"]
         self.deliver: Callable[[Any], Any] = text.function("deliver", "flat")
 
@@ -149,54 +150,59 @@ class Delivery:
         index = text.name(np.array(list(self._places), np.int64))
         return [f"numbers = {text.name(arena.take)}({index}, None, None, 'clip').tolist()"]
 
-    def _may_hold(self, row: Any, cell: Cell) -> Any:
-        """Return the memory that a place may hold between runs, or None."""
-        if isinstance(self._exe, StraightCode) or not self._lend:
-            return None
-        array = self._array(row)
-        if array.ndim == 0:
-            return None
-        memory = self._memories.get(cell)
-        if cell.kind == "grad" or (memory is not None and _same_memory(array, memory)):
-            return array.view()  # of its own: the engine marks it read-only
-        return None
+    def _lends(self, row: Any, cell: Cell) -> bool:
+        """Whether a place is to hold memory of the program between runs; note it if so."""
+        if isinstance(self._exe, StraightCode) or not self._lend or self._is_number(row):
+            return False
+        array, memory = self._array(row), self._memories.get(cell)
+        lends = cell.kind == "grad" or (memory is not None and _same_memory(array, memory))
+        if lends:  # a view of its own: the engine marks it read-only
+            self.lent.append((cell, array.view()))
+        return lends
 
-    def _write(self, surface: Surface) -> None:
-        """Write the lines that give the places what they hold from now on."""
-        text = self._text
+    def _write_leaves(self, surface: Surface) -> None:
+        """Write the lines that give leaves their data, gradients and marks."""
         leaves: dict[Any, tuple[Any, dict[str, str]]] = {}  # what is assigned to attributes of each
-        alike: dict[tuple[str, str], list[str]] = {}  # dicts that get the same number by key
 
         def leaf_of(owner: Any) -> dict[str, str]:
             return leaves.setdefault(owner if isinstance(owner, int) else id(owner), (owner, {}))[1]
 
         for cell, row, constant in surface.written:
+            if cell.kind == "item":
+                continue
             if cell.kind == "data":
                 leaf_of(cell.owner).update(_p="now", _q="None")
             if row is None:
-                value = "{}" if isinstance(constant, dict) else text.name(constant)
-                text.lines.append(f"{text.read(cell)} = {value}")
-                continue
-            held = self._may_hold(row, cell)
-            if held is not None:
-                self.lent.append((cell, held))
-                continue
-            value = self._value(row)
-            if cell.kind in ("data", "grad"):
-                leaf_of(cell.owner)[f"_{cell.kind}"] = value
-            elif not self._is_number(row):
-                text.lines.append(f"{text.read(cell)} = {value}")
-            elif text.once and type(cell.owner) is dict:  # others, such as hooks', want their order
-                alike.setdefault((text.key(cell), value), []).append(text.owner(cell.owner))
-            else:
-                place, old = text.read(cell), f"{text.owner(cell.owner)}.get({text.key(cell)})"
-                text.lines.append(f"{place} = bare_number({old}, {value})")
-        for (key, value), owners in alike.items():
-            text.lines.append(f"for owner in ({', '.join(owners)},):")
-            text.lines.append(f"    owner[{key}] = bare_number(owner.get({key}), {value})")
+                leaf_of(cell.owner)[f"_{cell.kind}"] = self._text.name(constant)
+            elif not self._lends(row, cell):
+                leaf_of(cell.owner)[f"_{cell.kind}"] = self._value(row)
         for owner, mark in surface.marks:
             leaf_of(owner)["_b"] = repr(mark)
         self._assign(list(leaves.values()))
+
+    def _write_items(self, surface: Surface) -> None:
+        """Write the lines that give dicts their items; some of them call hooks then."""
+        text = self._text
+        alike: dict[tuple[str, str], list[str]] = {}  # dicts that get the same number by key
+        for cell, row, constant in surface.written:
+            if cell.kind != "item":
+                continue
+            if row is None:
+                value = "{}" if isinstance(constant, dict) else text.name(constant)
+                text.lines.append(f"{text.read(cell)} = {value}")
+            elif self._lends(row, cell):
+                continue
+            elif not self._is_number(row):
+                text.lines.append(f"{text.read(cell)} = {self._value(row)}")
+            elif text.once and type(cell.owner) is dict:  # others, such as hooks', want their order
+                owners = alike.setdefault((text.key(cell), self._value(row)), [])
+                owners.append(text.owner(cell.owner))
+            else:
+                place, old = text.read(cell), f"{text.owner(cell.owner)}.get({text.key(cell)})"
+                text.lines.append(f"{place} = bare_number({old}, {self._value(row)})")
+        for (key, value), owners in alike.items():
+            text.lines.append(f"for owner in ({', '.join(owners)},):")
+            text.lines.append(f"    owner[{key}] = bare_number(owner.get({key}), {value})")
 
     def _is_number(self, row: Any) -> bool:
         shape = self._exe.program.shape[row] if type(row) is int else row.shape

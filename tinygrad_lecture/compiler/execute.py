@@ -1,7 +1,6 @@
 """Pass 5, execute: the program as straight-line Python, one NumPy call per row.
 
-The text is written once for both uses: with memory bound to it, it is what runs; with inputs and
-memory spelled out, it is what `source` prints.
+What is printed by `source` is the same program, without the memory that was planned for it.
 """
 
 from __future__ import annotations

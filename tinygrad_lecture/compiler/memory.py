@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -285,7 +286,8 @@ def zeroed(size: int, spare: int = 0) -> Any:
     fresh = mmap.mmap(-1, max(size, large) + LARGE_PAGE, flags=flags)
     piece = np.frombuffer(fresh, np.uint8)
     start = -piece.ctypes.data % LARGE_PAGE
-    fresh.madvise(mmap.MADV_HUGEPAGE, start, large)
+    with suppress(OSError):  # a kernel may have no large pages
+        fresh.madvise(mmap.MADV_HUGEPAGE, start, large)
     return piece[start : start + size]
 
 

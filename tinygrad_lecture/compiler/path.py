@@ -53,7 +53,7 @@ class Path:
         self.function, self.exact = function, exact
         self.recorded_ops = int((Operands.of(recording.program.args).first >= 0).sum())
         self.build_seconds: dict[str, float] = {}
-        self.calls = self.fallbacks = self.moves = 0
+        self.calls = self.moves = 0
         self.surface = Surface(recording, program)
         recording.forget()
         self._set_up()
@@ -179,10 +179,9 @@ class Path:
         if not holds:
             return MISS
         self.calls += 1
-        answer = self.deliver(flat)
         if held is not None:
             self.lent.hand_out(flat)
-        return answer
+        return self.deliver(flat)  # last: hooks that it calls see the parameters of this run
 
     def _compute(self, flat: list[Any], states: Any) -> bool:
         """Run and commit the program; False, with nothing changed, if a guard does not hold."""

@@ -45,6 +45,8 @@ class Surface:
         Ids of the dicts that a call makes.
     marks : list of (owner, mark)
         What backward passes leave on leaves.
+    generators : list of Generator
+        From which a run draws.
     """
 
     def __init__(self, recording: Recording, program: Program) -> None:
