@@ -56,14 +56,14 @@ class Borrowed:
 
     Attributes
     ----------
-    views : dict of str to View
-        What the text reads of it, by name.
+    views : dict of View to str
+        What the text reads of it, and the names of these.
     """
 
     def __init__(self, position: int, shape: tuple[int, ...], dtype: Any, lent: Any) -> None:
         self.position, self.shape, self.dtype, self.lent = position, shape, dtype, lent
         self.strides = strides_of(shape)
-        self.views: dict[str, View] = {}
+        self.views: dict[View, str] = {}
         self.own: Any = None
 
     def read(self, array: Any) -> Any:
@@ -74,6 +74,10 @@ class Borrowed:
             self.own = np.empty(self.shape, self.dtype)
         self.own[...] = array
         return self.own
+
+    def name(self, view: View) -> str:
+        """Return the name of a view."""
+        return self.views.setdefault(view, f"x{view.row}_{len(self.views)}")
 
     def view_of(self, argument: str, view: View, array_of: str) -> str:
         """Return the expression of a view; the general one takes ten times as long."""

@@ -67,6 +67,7 @@ class Executable:
         self._known: dict[Any, str] = {}
         self._rows: dict[Any, Any] = {}
         self._views: dict[Any, Any] = {}
+        self._operands: dict[Any, str] = {}
         self.starts = np.array([place.offset for place in program.place], np.int64)
         self._allocate(set(borrowed))
         self.borrowed = {
@@ -103,8 +104,9 @@ class Executable:
         early, self.late = (lines, []) if late >= len(program) else (early, lines)
         reads = []
         for i, argument in self.borrowed.items():
-            reads.append(f"x{i} = {self.name(argument.read, 'read')}(flat[{argument.position}])")
-            for name, view in argument.views.items():
+            read = self.name(argument.read, "read")
+            reads.append(f"x{i} = {read}(flat[{argument.position}])")
+            for view, name in argument.views.items():
                 of = argument.view_of(f"x{i}", view, self.name(array_of, "array_of"))
                 reads.append(f"{name} = {of}")
         self.early = [*reads, *numbers.head(self), *early]
@@ -194,16 +196,15 @@ class Executable:
 
     def operand(self, x: Any, dtype: Any = np.float64) -> str:
         """Return the name of an operand; a float becomes a number of the dtype."""
-        if type(x) is int:
-            x = whole(self.program, x)
-        if type(x) is View:
-            if x.row not in self.borrowed:
-                return self.name(self.view(x), "v")
-            if x not in self._known:
-                self._known[x] = name = f"v{len(self._known)}"
-                self.borrowed[x.row].views[name] = x
-            return self._known[x]
-        return self.name(x, "c", dtype)
+        if type(x) not in (int, View):
+            return self.name(x, "c", dtype)
+        if x not in self._operands:
+            view = whole(self.program, x) if type(x) is int else x
+            if view.row in self.borrowed:
+                self._operands[x] = self.borrowed[view.row].name(view)
+            else:
+                self._operands[x] = self.name(self.view(view), "v")
+        return self._operands[x]
 
     # -------------------------------------------------------------------------------- rows
 
