@@ -135,10 +135,10 @@ class Compiled:
             recording = take_down(traced)
             times["record"] = perf_counter()
             program = build(recording, exact=self.exact, times=times)
+            path = Path(recording, program, self.function, exact=self.exact)  # lets the record go
         finally:
             if collecting:
                 gc.enable()
-        path = Path(recording, program, self.function, exact=self.exact)
         times["execute"] = perf_counter()
         names, at = list(times), list(times.values())
         path.build_seconds = {n: b - a for n, a, b in zip(names[1:], at, at[1:], strict=False)}
